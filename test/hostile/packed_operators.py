@@ -25,6 +25,22 @@ def matmul(n=8, k=32, bits=4, block=32, packed=(8, 1, 16), scales=8, zeros=None)
     return contrib("MatMulNBits", inputs, arrays, K=k, N=n, bits=bits, block_size=block)
 
 
+def bnb4(n=8, k=32, block=32, kind=1, bytes=128, scales=8):
+    arrays = [array("b", bytes, np.uint8), array("s", scales)]
+    return contrib("MatMulBnb4", ["x", "b", "s"], arrays, N=n, K=k, block_size=block, quant_type=kind)
+
+
+def gate(n=8, k=32, scales=8, other=8):
+    arrays = [array("b", (8, 1, 16), np.uint8), array("s", scales), array("t", other)]
+    names = ["x", "", "", "b", "s", "", "b", "t"]
+    return contrib("MatMulNBitsMlp", names, arrays, N=n, K=k, bits=4, block_size=32, activation="silu")
+
+
+def fp4(packed=(8, 16), scales=(8, 2), block=16):
+    arrays = [array("b", packed, np.uint8), array("s", scales, np.uint8), array("u", ())]
+    return contrib("MatMulBlockQuantizedFp4Weight", ["x", "b", "s", "u"], arrays, block_size=block)
+
+
 def gather(block=32, bits=4, axis=1, packed=(64, 16), scales=(64, 1)):
     arrays = [array("d", packed, np.uint8), array("s", scales)]
     made = helper.make_node(
@@ -75,6 +91,30 @@ def entries():
         ("block-that-overflows", "block_size is|expected", {"block": 2**62}),
     ):
         yield model_entry(f"MatMulNBits-{name}", "lying attribute", lambda change=change: matmul(**change), says)
+    for name, says, change in (
+        ("N-that-overflows", "do not divide", {"n": 2**62}),
+        ("K-below-zero", "do not divide", {"k": -32}),
+        ("sizes-that-overflow", "other bytes", {"n": 2**31 - 1, "k": 2**31 - 1, "block": 2**31 - 1}),
+        ("bytes", "other bytes than the 128", {"bytes": 127}),
+        ("scales", "scales|broadcast|shape|8", {"scales": 7}),
+        ("block-that-overflows", "do not divide", {"block": 2**62}),
+    ):
+        yield model_entry(f"MatMulBnb4-{name}", "lying attribute", lambda change=change: bnb4(**change), says)
+    for name, says, change in (
+        ("N", "expected", {"n": 16}),
+        ("K-that-overflows", "out of range", {"k": 2**62}),
+        ("scales", "expected 8 elements", {"other": 4}),
+    ):
+        yield model_entry(f"MatMulNBitsMlp-{name}", "lying attribute", lambda change=change: gate(**change), says)
+    for name, says, change in (
+        ("block", "scales of shape .* do not fit", {"block": 7}),
+        ("block-below-zero", "block_size is -16", {"block": -16}),
+        ("scales", "scale|shape", {"scales": (8, 3)}),
+        ("packed", "matrix of uint8|rank|shape", {"packed": (8, 4, 4)}),
+    ):
+        yield model_entry(
+            f"MatMulBlockQuantizedFp4Weight-{name}", "lying attribute", lambda change=change: fp4(**change), says
+        )
     for name, says, change in (
         ("block", "block_size 7 are not allowed", {"block": 7}),
         ("bits", "bits 9 and", {"bits": 9}),

@@ -140,6 +140,8 @@ static const OpRow rows[] = {
      "num_heads:int unidirectional:flag do_rotary:flag rotary_embedding_dim:int past_present_share_buffer:flag "
      "mask_filter_value:float scale:float qkv_hidden_sizes:ints", nullptr},
     {ms, "BiasGelu", 1, 2, 2, 1, "ms.BiasGelu", "", nullptr},
+    {ms, "DecoderMaskedMultiHeadAttention", 1, 1, 11, 3, nullptr, "", buildDecoderMaskedMultiHeadAttention},
+    {ms, "DecoderMaskedSelfAttention", 1, 3, 9, 2, nullptr, "", buildDecoderMaskedSelfAttention},
     {ms, "DequantizeLinear", 1, 2, 3, 1, nullptr, "", buildDequantizeLinear},
     {ms, "DynamicQuantizeMatMul", 1, 3, 5, 1, nullptr, "", buildDynamicQuantizeMatMul},
     {ms, "EmbedLayerNormalization", 1, 7, 9, 3, "ms.EmbedLayerNormalization",
@@ -148,22 +150,34 @@ static const OpRow rows[] = {
     {ms, "FusedMatMul", 1, 2, 2, 1, "ms.FusedMatMul", "alpha:float transA:flag transB:flag", fusedMatMulForm},
     {ms, "GatherBlockQuantized", 1, 3, 4, 1, "ms.GatherBlockQuantized",
      "bits:int block_size:int gather_axis:int quantize_axis:int", nullptr},
+    {ms, "GatedRelativePositionBias", 1, 6, 7, 1, nullptr, "", buildGatedRelativePositionBias},
     {ms, "Gelu", 1, 1, 1, 1, "Gelu", "", nullptr},
+    {ms, "GemmFloat8", 1, 2, 6, 1, nullptr, "", buildGemmFloat8},
+    {ms, "GemmaRotaryEmbedding", 1, 5, 5, 2, nullptr, "", buildGemmaRotaryEmbedding},
     {ms, "GroupQueryAttention", 1, 7, 16, 4, "ms.GroupQueryAttention",
      "num_heads:int kv_num_heads:int do_rotary:flag rotary_interleaved:flag causal:flag local_window_size:int "
      "scale:float softcap:float smooth_softmax:int qk_output:int qk_norm_epsilon:float kv_cache_bit_width:int "
      "k_quant_type:word v_quant_type:word", groupQueryForm},
+    {ms, "MRotaryEmbedding", 1, 4, 4, 1, nullptr, "", buildMRotaryEmbedding},
+    {ms, "MatMulBlockQuantizedFp4Weight", 1, 4, 6, 1, nullptr, "", buildMatMulBlockQuantizedFp4Weight},
+    {ms, "MatMulBlockQuantizedFp8Weight", 1, 3, 5, 1, nullptr, "", buildMatMulBlockQuantizedFp8Weight},
+    {ms, "MatMulBnb4", 1, 3, 3, 1, nullptr, "", buildMatMulBnb4},
     {ms, "MatMulIntegerToFloat", 1, 4, 7, 1, nullptr, "", buildMatMulIntegerToFloat},
     {ms, "MatMulNBits", 1, 3, 6, 1, "ms.MatMulNBits",
      "K:int N:int bits:int block_size:int accuracy_level:int", matMulNBitsForm},
+    {ms, "MatMulNBitsMlp", 1, 1, 9, 2, nullptr, "", buildMatMulNBitsMlp},
+    {ms, "MatMulNBitsQkv", 1, 1, 12, 4, nullptr, "", buildMatMulNBitsQkv},
     {ms, "MoE", 1, 3, 8, 1, nullptr, "", buildMoE},
     {ms, "MultiHeadAttention", 1, 1, 10, 4, "ms.MultiHeadAttention",
      "num_heads:int mask_filter_value:float scale:float unidirectional:flag", nullptr},
+    {ms, "PackedAttention", 1, 5, 6, 1, nullptr, "", buildPackedAttention},
+    {ms, "PackedMultiHeadAttention", 1, 1, 7, 1, nullptr, "", buildPackedMultiHeadAttention},
     {ms, "QAttention", 1, 5, 9, 2, nullptr, "", buildQAttention},
     {ms, "QGemm", 1, 6, 9, 1, nullptr, "", buildQGemm},
     {ms, "QMoE", 1, 3, 21, 1, nullptr, "", buildQMoE},
     {ms, "QuantizeLinear", 1, 2, 3, 1, nullptr, "", buildQuantizeLinear},
     {ms, "QuickGelu", 1, 1, 1, 1, "ms.QuickGelu", "alpha:float", nullptr},
+    {ms, "RelativePositionBias", 1, 3, 3, 1, nullptr, "", buildRelativePositionBias},
     {ms, "RotaryEmbedding", 1, 4, 4, 1, "ms.RotaryEmbedding",
      "interleaved:flag is_packed_batching:flag num_heads:int rotary_embedding_dim:int scale:float", nullptr},
     {ms, "SimplifiedLayerNormalization", 1, 2, 2, 2, "ms.SimplifiedLayerNormalization", normAttrs, nullptr},
@@ -191,6 +205,15 @@ StringRef hintFor(StringRef name) {
   if (name == "EPContext")
     return "the node holds code compiled for another runtime; start from the "
            "model it was made of";
+  if (name == "PagedAttention")
+    return "its cache belongs to another runtime; export the model with "
+           "GroupQueryAttention";
+  if (name == "MatMulFpQ4")
+    return "its weights lie in another runtime's layout; quantize the model to "
+           "MatMulNBits";
+  if (name == "SparseAttention" || name == "LongformerAttention")
+    return "attention to chosen blocks of keys is not supported; export the "
+           "model with dense attention";
   if (name == "Loop" || name == "Scan")
     return "loops are not supported; export with fixed iterations unrolled";
   if (name.starts_with("String") || name == "Tokenizer")

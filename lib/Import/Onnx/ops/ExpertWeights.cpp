@@ -1,6 +1,7 @@
 // Checks of the weights of all experts, and the part that one expert has.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/StoredElements.h"
+#include "lib/Import/Onnx/ops/ConstantViews.h"
 #include "lib/Import/Onnx/ops/Experts.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -133,30 +134,15 @@ StatusOr<Projection> Projection::ofCodes(NodeContext &node, Inputs inputs,
 }
 
 static std::string nameOf(ElementsAttr all, int64_t expert) {
-  auto resource = dyn_cast<DenseResourceElementsAttr>(all);
-  StringRef key = resource ? resource.getRawHandle().getKey() : "expert";
-  return (key + "." + llvm::Twine(expert)).str();
+  return (keyOf(all, "expert") + "." + llvm::Twine(expert)).str();
 }
 
 /// Element `expert` of the first axis, with `shape` in place of its own.
 static ElementsAttr partOf(ElementsAttr all, int64_t expert,
                            ArrayRef<int64_t> shape) {
   auto type = RankedTensorType::get(shape, all.getElementType());
-  auto stored = ir::StoredElements::of(all);
-  if (ir::areAbsent(all) || !stored)
-    return ir::absentElements(type, nameOf(all, expert));
-  auto size = static_cast<size_t>(ir::storedSize(type));
-  ArrayRef<char> bytes =
-      stored->bytes().slice(static_cast<size_t>(expert) * size, size);
-  auto resource = dyn_cast<DenseResourceElementsAttr>(all);
-  if (!resource)
-    return DenseElementsAttr::getFromRawBuffer(type, bytes);
-  // The context keeps the whole as long as the part.
-  AsmResourceBlob view(
-      bytes, alignmentOf(bytes.data()), [](void *, size_t, size_t) {},
-      resource.getRawHandle().getBlob()->isMutable());
-  return DenseResourceElementsAttr::get(type, nameOf(all, expert),
-                                        std::move(view));
+  return viewOf(all, type, static_cast<size_t>(expert * ir::storedSize(type)),
+                nameOf(all, expert));
 }
 
 static ElementsAttr owned(RankedTensorType type, StringRef name,

@@ -8,6 +8,17 @@
 
 namespace qopt::import {
 
+/// BadModel where one of the node's inputs is absent: com.microsoft has
+/// optional ones ahead of others that must be there.
+inline Status requireInputs(const NodeContext &node,
+                            llvm::ArrayRef<unsigned> inputs) {
+  for (unsigned index : inputs)
+    if (!node.hasInput(index))
+      return Status(StatusCode::BadModel, "input " + std::to_string(index) +
+                                              " is absent; expected a tensor");
+  return {};
+}
+
 class NodeBuilder {
 public:
   explicit NodeBuilder(NodeContext &node) : node(node) {}

@@ -30,6 +30,26 @@ Status buildMatMulIntegerToFloat(NodeContext &node);
 Status buildDynamicQuantizeMatMul(NodeContext &node);
 Status buildQAttention(NodeContext &node);
 
+// FusedProducts.cpp
+Status buildMatMulNBitsMlp(NodeContext &node);
+Status buildMatMulNBitsQkv(NodeContext &node);
+Status buildMatMulBlockQuantizedFp4Weight(NodeContext &node);
+Status buildMatMulBlockQuantizedFp8Weight(NodeContext &node);
+Status buildGemmFloat8(NodeContext &node);
+Status buildMatMulBnb4(NodeContext &node);
+
+// FusedPositions.cpp
+Status buildGemmaRotaryEmbedding(NodeContext &node);
+Status buildMRotaryEmbedding(NodeContext &node);
+Status buildRelativePositionBias(NodeContext &node);
+Status buildGatedRelativePositionBias(NodeContext &node);
+
+// FusedAttention.cpp
+Status buildPackedAttention(NodeContext &node);
+Status buildPackedMultiHeadAttention(NodeContext &node);
+Status buildDecoderMaskedMultiHeadAttention(NodeContext &node);
+Status buildDecoderMaskedSelfAttention(NodeContext &node);
+
 // Experts.cpp
 Status buildMoE(NodeContext &node);
 Status buildQMoE(NodeContext &node);
