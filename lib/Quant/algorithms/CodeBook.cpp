@@ -76,12 +76,18 @@ static std::vector<int> bestRanges(const RangeCosts &costs, int count) {
   std::vector<double> least(size_t(bins) + 1, HUGE_VAL), next(least);
   std::vector<std::vector<int>> begins(size_t(count),
                                        std::vector<int>(size_t(bins) + 1));
+  // Every k asks for the same ones: [end][begin].
+  std::vector<double> ofRanges(size_t((bins + 1) * bins));
+  for (int end = 1; end <= bins; ++end)
+    for (int begin = 0; begin < end; ++begin)
+      ofRanges[size_t(end * bins + begin)] = costs.cost(begin, end);
   least[0] = 0;
   for (int k = 0; k < count; ++k) {
     std::ranges::fill(next, HUGE_VAL);
     for (int end = k + 1; end <= bins; ++end)
       for (int begin = k; begin < end; ++begin)
-        if (double sum = least[size_t(begin)] + costs.cost(begin, end);
+        if (double sum =
+                least[size_t(begin)] + ofRanges[size_t(end * bins + begin)];
             sum < next[size_t(end)]) {
           next[size_t(end)] = sum;
           begins[size_t(k)][size_t(end)] = begin;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/algorithms/GridSearch.h"
 #include "lib/Quant/Storage.h"
+#include "lib/Quant/algorithms/GroupError.h"
 #include "lib/Quant/algorithms/Tasks.h"
 #include <cmath>
 
@@ -20,8 +21,9 @@ namespace {
 /// The search for one group: its weights, or those of the whole matrix.
 class GroupSearch {
 public:
-  GroupSearch(const GridShape &shape, int64_t index, const RangeSteps &steps)
-      : shape(shape), index(index), steps(steps) {}
+  GroupSearch(const GridShape &shape, const GroupError &errors, int64_t index,
+              const RangeSteps &steps)
+      : shape(shape), errors(errors), index(index), steps(steps) {}
 
   /// Weights with the costs of their columns; all of a group are added.
   void add(const float *weights, const float *costs, int64_t count) {
@@ -37,7 +39,7 @@ private:
     int64_t count;
   };
 
-  double errorOf(const GroupParameters &group);
+  double errorOf(const GroupParameters &group) const;
   void tryParameters(const GroupParameters &group);
   void tryRange(float low, float high);
   void searchBothEnds(const ValueRange &range);
@@ -47,50 +49,29 @@ private:
   }
 
   const GridShape &shape;
+  const GroupError &errors;
   int64_t index;
   RangeSteps steps;
   std::vector<Piece> pieces;
-  std::vector<float> numbers;
-  GroupParameters chosen;
+  GroupParameters chosen, last; ///< `last` was tried last
   double least = 0;
 };
 } // namespace
 
-/// Σ cost · (value − weight)², in sixteen sums that a compiler vectorises.
-static double weightedSquares(const float *weights, const float *costs,
-                              const float *numbers, int64_t count,
-                              const GroupParameters &group) {
-  float sums[16] = {};
-  int64_t i = 0;
-  for (; i + 16 <= count; i += 16)
-    for (int64_t lane = 0; lane < 16; ++lane) {
-      float error = group.value(numbers[i + lane]) - weights[i + lane];
-      sums[lane] += error * error * costs[i + lane];
-    }
-  double sum = 0;
-  for (float part : sums)
-    sum += part;
-  for (; i < count; ++i) {
-    float error = group.value(numbers[i]) - weights[i];
-    sum += error * error * costs[i];
-  }
-  return sum;
-}
-
-double GroupSearch::errorOf(const GroupParameters &group) {
+double GroupSearch::errorOf(const GroupParameters &group) const {
   double error = 0;
-  for (const Piece &piece : pieces) {
-    numbers.resize(size_t(piece.count));
-    roundGroup(shape, group, piece.weights, piece.count, numbers.data());
-    error += weightedSquares(piece.weights, piece.costs, numbers.data(),
-                             piece.count, group);
-  }
+  for (const Piece &piece : pieces)
+    error += errors.of(group, piece.weights, piece.costs, piece.count);
   return error;
 }
 
 void GroupSearch::tryParameters(const GroupParameters &group) {
   if (group.scale == 0 || !std::isfinite(group.scale))
     return;
+  // Neighbouring steps are often stored as the same scale.
+  if (group.scale == last.scale && group.zero == last.zero)
+    return;
+  last = group;
   double error = errorOf(group);
   if (error < least) {
     least = error;
@@ -161,15 +142,16 @@ GroupParameters GroupSearch::best(const ValueRange &range,
 }
 
 /// The searches of the groups of the rows of one block.
-static void searchBlock(const GridShape &shape, const MatrixView &weights,
-                        int64_t row, const std::vector<float> &costs,
+static void searchBlock(const GridShape &shape, const GroupError &errors,
+                        const MatrixView &weights, int64_t row,
+                        const std::vector<float> &costs,
                         const RangeSteps &steps, GroupParameters *found) {
   int64_t size = shape.groupColumns(), groups = shape.groupsPerRow();
   int64_t rows = std::min(rowsPerBlock(shape.format), weights.rows - row);
   for (int64_t group = 0; group < groups; ++group) {
     int64_t begin = group * size,
             count = std::min(size, weights.columns - begin);
-    GroupSearch search(shape, shape.indexOf(row, group), steps);
+    GroupSearch search(shape, errors, shape.indexOf(row, group), steps);
     ValueRange range;
     for (int64_t i = row; i < row + rows; ++i) {
       search.add(weights.row(i) + begin, costs.data() + begin, count);
@@ -184,14 +166,15 @@ static void searchBlock(const GridShape &shape, const MatrixView &weights,
 }
 
 /// The searches of the groups of one row.
-static void searchRow(const GridShape &shape, const MatrixView &weights,
-                      int64_t row, const std::vector<float> &costs,
-                      const RangeSteps &steps, GroupParameters *found) {
+static void searchRow(const GridShape &shape, const GroupError &errors,
+                      const MatrixView &weights, int64_t row,
+                      const std::vector<float> &costs, const RangeSteps &steps,
+                      GroupParameters *found) {
   int64_t size = shape.groupColumns();
   for (int64_t group = 0; group < shape.groupsPerRow(); ++group) {
     int64_t begin = group * size,
             count = std::min(size, weights.columns - begin);
-    GroupSearch search(shape, shape.indexOf(row, group), steps);
+    GroupSearch search(shape, errors, shape.indexOf(row, group), steps);
     search.add(weights.row(row) + begin, costs.data() + begin, count);
     found[group] =
         search.best(rangeOf(weights.row(row) + begin, count), found[group]);
@@ -270,8 +253,9 @@ StatusOr<Grid> searchGrid(const GridShape &shape, const MatrixView &weights,
                           const RangeSteps &steps, unsigned threads) {
   StatusOr<Grid> grid = coveringGrid(shape, weights); // checks the values
   QOPT_RETURN_IF_ERROR(grid.status());
+  GroupError errors(shape);
   if (shape.format.granularity == Granularity::Tensor) {
-    GroupSearch search(shape, 0, steps);
+    GroupSearch search(shape, errors, 0, steps);
     for (int64_t row = 0; row < weights.rows; ++row)
       search.add(weights.row(row), costs.data(), weights.columns);
     grid->groups[0] =
@@ -283,18 +267,18 @@ StatusOr<Grid> searchGrid(const GridShape &shape, const MatrixView &weights,
     forTasks(threads, (weights.rows + together - 1) / together,
              [&](int64_t block) {
                int64_t row = block * together;
-               searchBlock(shape, weights, row, costs, steps,
+               searchBlock(shape, errors, weights, row, costs, steps,
                            grid->groups.data() + shape.indexOf(row, 0));
              });
     return grid;
   }
   forTasks(threads, weights.rows, [&](int64_t row) {
     GroupParameters *found = grid->groups.data() + shape.indexOf(row, 0);
-    searchRow(shape, weights, row, costs, steps, found);
+    searchRow(shape, errors, weights, row, costs, steps, found);
     if (!shape.format.hasTwoLevels())
       return;
     chooseUnits(grid->shape, weights, row, costs, found);
-    searchRow(grid->shape, weights, row, costs, steps, found);
+    searchRow(grid->shape, errors, weights, row, costs, steps, found);
   });
   return grid;
 }
