@@ -221,6 +221,8 @@ WeightRounder::create(ir::QuantizeWeightOp op, const Observations &observed,
     QOPT_RETURN_IF_ERROR(status);
   std::vector<float> values = valuesOf(*source);
   quant::MatrixView view{values.data(), source->rows, source->columns};
+  // The values are a copy, and whatever else asks for the file maps it again.
+  releaseSources(op.getSource());
   return std::optional<WeightRounder>(WeightRounder(std::unique_ptr<Weight>(
       new Weight{name, hasOwnBias(op), std::move(values), view,
                  WeightMetrics(input, source->rows, std::move(*product),

@@ -53,13 +53,11 @@ void addErrors(const GroupError::Rule &rule, const float *weights,
     for (int64_t v = 0; v < vectors; ++v) {
       Floats weight = hn::LoadU(d, weights + i + v * lanes);
       Floats x = hn::Add(hn::Div(weight, scale), before);
-      Floats number = isBook ? nearestInBook(x, rule)
-                             : roundWithin(x, low, high, after);
-      Floats error =
-          hn::Sub(hn::Mul(scale, hn::Sub(number, zero)), weight);
-      sums[v] = hn::Add(sums[v],
-                        hn::Mul(hn::Mul(error, error),
-                                hn::LoadU(d, costs + i + v * lanes)));
+      Floats number =
+          isBook ? nearestInBook(x, rule) : roundWithin(x, low, high, after);
+      Floats error = hn::Sub(hn::Mul(scale, hn::Sub(number, zero)), weight);
+      sums[v] = hn::Add(sums[v], hn::Mul(hn::Mul(error, error),
+                                         hn::LoadU(d, costs + i + v * lanes)));
     }
   for (int64_t v = 0; v < vectors; ++v)
     hn::StoreU(sums[v], d, results + v * lanes);

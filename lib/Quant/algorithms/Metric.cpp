@@ -3,6 +3,7 @@
 #include "lib/Quant/algorithms/Metric.h"
 #include "lib/Quant/algorithms/Tasks.h"
 #include "lib/Quant/algorithms/Tiles.h"
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -176,32 +177,61 @@ static Panels timesOutputMoment(const MatrixView &x, const Metric &metric,
   return left;
 }
 
-/// tr(H_O X H_I Xᵀ): the sum over all elements of (H_O X) · (X H_I).
-static double traceOf(const MatrixView &x, const Metric &metric,
-                      unsigned threads) {
-  Panels left = timesOutputMoment(x, metric, threads);
-  Panels right = timesInputMoment(rowPanels(x), metric, x.columns, threads);
-  double sum = 0;
+/// tr(H_O X H_I Xᵀ) of the panels of some rows: the sum over all elements of
+/// (H_O X) · (X H_I), added to `sum` one by one.
+static double addTrace(const Panels &left, const Panels &right, double sum) {
   for (int64_t panel = 0; panel < left.count; ++panel)
-    for (int64_t j = 0; j < x.columns; ++j)
+    for (int64_t j = 0; j < left.strips; ++j)
       for (int64_t i = 0; i < tileSize; ++i)
         sum += double(left.strip(panel, j)[i]) * right.strip(panel, j)[i];
   return sum;
 }
 
+/// Rows that are taken at once where they have nothing to do with each other:
+/// copies of a vocabulary's would be the largest that a calibration has.
+constexpr int64_t rowsTogether = 32 * tileSize;
+
+/// tr(H_O X H_I Xᵀ), with `fill(first, last, x)` for the rows of X.
+template <typename Fill>
+static double traceOf(int64_t rows, int64_t columns, const Fill &fill,
+                      const Metric &metric, unsigned threads) {
+  int64_t some = metric.outputMoment ? rows : std::min(rows, rowsTogether);
+  std::vector<float> values(size_t(some * columns));
+  double sum = 0;
+  for (int64_t first = 0; first < rows; first += some) {
+    int64_t last = std::min(first + some, rows);
+    fill(first, last, values.data());
+    MatrixView x{values.data(), last - first, columns};
+    Metric own = metric;
+    if (own.outputDiagonal)
+      own.outputDiagonal += first;
+    sum = addTrace(timesOutputMoment(x, own, threads),
+                   timesInputMoment(rowPanels(x), own, columns, threads), sum);
+  }
+  return sum;
+}
+
 double weightError(const MatrixView &weights, const float *values,
                    const Metric &metric, unsigned threads) {
-  std::vector<float> difference(size_t(weights.rows * weights.columns));
-  for (size_t i = 0; i < difference.size(); ++i)
-    difference[i] = weights.values[i] - values[i];
-  return traceOf({difference.data(), weights.rows, weights.columns}, metric,
-                 threads);
+  int64_t columns = weights.columns;
+  return traceOf(
+      weights.rows, columns,
+      [&](int64_t first, int64_t last, float *difference) {
+        for (int64_t i = first * columns; i < last * columns; ++i)
+          difference[i - first * columns] = weights.values[i] - values[i];
+      },
+      metric, threads);
 }
 
 double relativeError(const MatrixView &weights, const float *values,
                      const Metric &metric, unsigned threads) {
   double error = weightError(weights, values, metric, threads);
-  double magnitude = traceOf(weights, metric, threads);
+  double magnitude = traceOf(
+      weights.rows, weights.columns,
+      [&](int64_t first, int64_t last, float *x) {
+        std::copy(weights.row(first), weights.row(last), x);
+      },
+      metric, threads);
   if (magnitude > 0)
     return error / magnitude;
   return error > 0 ? std::numeric_limits<double>::infinity() : 0;

@@ -20,6 +20,23 @@ Panels momentPanels(const float *moment, const float *diagonal, int64_t size) {
   return panels;
 }
 
+/// Δ of the rows of a tile, as one panel.
+Panels differences(const QuantizedMatrix &matrix, const MatrixView &weights,
+                   int64_t tileRow) {
+  const GridShape &shape = matrix.grid.shape;
+  int64_t top = tileRow * tileSize, size = shape.groupColumns();
+  Panels panel(1, weights.columns);
+  for (int64_t row = top; row < std::min(top + tileSize, weights.rows); ++row)
+    for (int64_t j = 0; j < weights.columns; ++j) {
+      int64_t index = row * weights.columns + j;
+      const GroupParameters &group =
+          matrix.grid.groups[size_t(shape.indexOf(row, j / size))];
+      panel.strip(0, j)[row - top] =
+          group.value(matrix.numbers[size_t(index)]) - weights.values[index];
+    }
+  return panel;
+}
+
 /// G of a matrix, and P of 64 of its rows.
 class Gradient {
 public:
@@ -57,16 +74,12 @@ Gradient::Gradient(const QuantizedMatrix &matrix, const MatrixView &weights,
       rows(weights.rows) {
   if (metric.outputMoment)
     outputMoment = columnPanels({metric.outputMoment, rows, rows});
-  std::vector<float> difference(size_t(rows * weights.columns));
-  dequantize(matrix, difference.data());
-  for (size_t i = 0; i < difference.size(); ++i)
-    difference[i] -= weights.values[i];
-  Panels panels = rowPanels({difference.data(), rows, weights.columns});
-  product = Panels(inputMoment.count, panels.count * tileSize);
-  forTasks(threads, panels.count * product.count, [&](int64_t task) {
-    int64_t row = task / product.count, column = task % product.count;
-    addProduct(panels.strip(row, 0), inputMoment.strip(column, 0),
-               weights.columns, 1.0f, tile(row, column));
+  product = Panels(inputMoment.count, tilesOf(rows) * tileSize);
+  forTasks(threads, tileRows(), [&](int64_t row) {
+    Panels difference = differences(matrix, weights, row);
+    for (int64_t column = 0; column < product.count; ++column)
+      addProduct(difference.strip(0, 0), inputMoment.strip(column, 0),
+                 weights.columns, 1.0f, tile(row, column));
   });
 }
 
@@ -316,19 +329,26 @@ static void refineRows(QuantizedMatrix &matrix, const MatrixView &weights,
   }
 }
 
+/// All passes, whether the error itself falls or not.
+static void descend(QuantizedMatrix &matrix, const MatrixView &weights,
+                    const Metric &metric, const std::vector<Refine> &passes,
+                    unsigned threads) {
+  Gradient gradient(matrix, weights, metric, threads);
+  for (Refine pass : passes)
+    if (gradient.couplesRows()) // a tile needs what those before it have done
+      for (int64_t row = 0; row < gradient.tileRows(); ++row)
+        refineRows(matrix, weights, gradient, pass, row, threads);
+    else
+      forTasks(threads, gradient.tileRows(), [&](int64_t row) {
+        refineRows(matrix, weights, gradient, pass, row, 1);
+      });
+}
+
 void refine(QuantizedMatrix &matrix, const MatrixView &weights,
             const Metric &metric, const std::vector<Refine> &passes,
             unsigned threads) {
   QuantizedMatrix candidate = matrix;
-  Gradient gradient(candidate, weights, metric, threads);
-  for (Refine pass : passes)
-    if (gradient.couplesRows()) // a tile needs what those before it have done
-      for (int64_t row = 0; row < gradient.tileRows(); ++row)
-        refineRows(candidate, weights, gradient, pass, row, threads);
-    else
-      forTasks(threads, gradient.tileRows(), [&](int64_t row) {
-        refineRows(candidate, weights, gradient, pass, row, 1);
-      });
+  descend(candidate, weights, metric, passes, threads);
   // Steps are taken by sums in f32; here is the error itself.
   std::vector<float> values(matrix.numbers.size());
   auto errorOf = [&](const QuantizedMatrix &of) {
