@@ -41,17 +41,19 @@ static double gradientBytes(ArrayRef<ir::WeightType> weights,
 /// A layer while its weights are rounded: the moments of what its linears read,
 /// of rounding's sequences and the held-out ones, and of one weight at a time
 /// its metrics (five squares of its columns in f32, a factor in f64; one of its
-/// rows) and copies: values, two candidates, panels.
+/// rows) and copies: values, two candidates, one that is refined and its slopes
+/// or values, and where outputs have a square of their own four of an error.
 static double roundingBytes(ArrayRef<ir::WeightType> weights,
                             const CalibrationSamples &samples) {
   double moments = 0, largest = 0;
   for (ir::WeightType type : weights) {
     double rows = double(type.getRows()), columns = double(type.getColumns());
-    double outputs = rows > 6 * columns ? rows : rows * rows;
+    bool isSquare = rows <= 6 * columns; // Curvature.cpp
+    double outputs = isSquare ? rows * rows : rows;
     moments += 4 * columns * columns +
                8 * double(samples.rowsOf(type.getColumns())) * columns;
     largest = std::max(largest, 28 * columns * columns + 12 * outputs +
-                                    32 * rows * columns);
+                                    (isSquare ? 36 : 20) * rows * columns);
   }
   return moments + largest;
 }
