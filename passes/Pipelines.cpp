@@ -31,8 +31,8 @@ void addRaiseStage(OpPassManager &manager, ModelShape shape,
   // replaced by one that no longer says what it asked for.
   function.addPass(createRaiseRequirementsPass());
   // Before weights are folded: their codes are cast nowhere else.
-  if (products == CodeProducts::Linears)
-    function.addPass(createRaiseCodeProductsPass());
+  function.addPass(createRaiseCodeProductsPass(
+      {.symmetric = products == CodeProducts::SymmetricLinears}));
   function.addPass(createExpandCodeProductsPass());
   // Rotary before weights: the rows that it takes of a table by position are
   // an embedding. Before attention: it turns the axes of queries and keys, and

@@ -23,8 +23,9 @@ enum class ModelShape {
 
 /// Who multiplies codes by constant codes.
 enum class CodeProducts {
-  Linears,   ///< a kernel for integers
-  Arithmetic ///< generated kernels, as the operators are written out
+  Linears,          ///< kernels for integers
+  SymmetricLinears, ///< such kernels where the weight has no zero points, else
+                    ///< generated ones, as the operators are written out
 };
 
 /// onnx → qopt (+ onnx for what has no qopt op).

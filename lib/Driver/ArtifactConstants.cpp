@@ -7,6 +7,8 @@
 #include "runtime/host/LinearLayout.h"
 #include "runtime/plan/PlanFormat.h"
 
+#include <numeric>
+
 using namespace mlir;
 
 namespace qopt::driver {
@@ -77,6 +79,46 @@ StatusOr<ConstantPlace> ArtifactConstants::addWeight(Value weight) {
   if (!place && firstFailure.ok())
     firstFailure = place.status();
   return place;
+}
+
+/// In i32, as kernels add them: a row has so few columns that it fits.
+StatusOr<std::vector<int32_t>> ArtifactConstants::sumRows(Value weight) {
+  auto type = cast<ir::WeightType>(weight.getType());
+  int64_t columns = type.getColumns();
+  std::vector<int32_t> sums(size_t(type.getRows()));
+  if (use == ArtifactUse::Sizes)
+    return sums;
+  int64_t first = 0;
+  for (const WeightPart &part : partsOf(weight)) {
+    auto canonical = evaluatePart(part, threads);
+    if (!canonical)
+      return canonical.status();
+    int64_t bytes = quant::bytesPerRow(canonical->format, columns);
+    forRows(threads, canonical->rows, [&](int64_t from, int64_t to) {
+      std::vector<int16_t> codes(static_cast<size_t>(columns));
+      for (int64_t row = from; row < to; ++row) {
+        quant::unpackCodes(canonical->format,
+                           canonical->stored().codes + row * bytes, columns,
+                           codes.data());
+        sums[size_t(first + row)] =
+            std::accumulate(codes.begin(), codes.end(), int32_t(0));
+      }
+    });
+    first += canonical->rows;
+  }
+  releaseSources(weight);
+  return sums;
+}
+
+StatusOr<ConstantPlace> ArtifactConstants::addRowSums(Value weight) {
+  auto sums = sumRows(weight);
+  if (!sums) {
+    if (firstFailure.ok())
+      firstFailure = sums.status();
+    return sums.status();
+  }
+  return addBytes(ArrayRef(reinterpret_cast<const char *>(sums->data()),
+                           sums->size() * sizeof(int32_t)));
 }
 
 static bool isTiled(ir::Layout layout) {

@@ -28,6 +28,7 @@ public:
         precision(precision), use(use) {}
 
   StatusOr<ConstantPlace> addWeight(mlir::Value weight) override;
+  StatusOr<ConstantPlace> addRowSums(mlir::Value weight) override;
   StatusOr<ConstantPlace> addBytes(llvm::ArrayRef<char> bytes) override;
   StatusOr<ConstantPlace> addElements(mlir::ElementsAttr elements) override;
   StatusOr<ConstantPlace> addWidened(mlir::ElementsAttr halves) override;
@@ -51,6 +52,7 @@ public:
 private:
   StatusOr<ConstantPlace> addZeros(uint64_t size);
   StatusOr<ConstantPlace> writeWeight(mlir::Value weight);
+  StatusOr<std::vector<int32_t>> sumRows(mlir::Value weight);
   std::string reasonFor(mlir::Value source) const;
   /// Rows of one format, behind those before them in the segment.
   Status writePart(const WeightPart &part, ir::WeightType type,

@@ -92,7 +92,7 @@ public:
          [&](OpPassManager &m) {
            passes::addRaiseStage(m, driver::modelShape(options),
                                  forGpu() || followsGpu()
-                                     ? passes::CodeProducts::Arithmetic
+                                     ? passes::CodeProducts::SymmetricLinears
                                      : passes::CodeProducts::Linears);
          },
          StatusCode::Unsupported},

@@ -150,6 +150,22 @@ bool CudaSteps::isInRange(ir::KernelAttr kernel) const {
   return most > range.after && (!range.until || most <= range.until);
 }
 
+/// Scales of codes; of a model's own their zero point and what it is
+/// multiplied by, too.
+LogicalResult CudaSteps::readScales(LaunchStep &step, ir::LinearOp op,
+                                    Value codes) {
+  step.read(b.scalesOf(codes));
+  ir::FromCodesOp own = passes::fromCodesOf(op.getX());
+  if (!own)
+    return success();
+  FailureOr<uint32_t> sums = b.rowSumsOf(op.getWeight());
+  if (failed(sums))
+    return failure();
+  read(step, own.getZero());
+  step.read(*sums);
+  return success();
+}
+
 LogicalResult CudaSteps::addLinear(const ir::LinearBody &body,
                                    passes::LinearParts parts) {
   ir::LinearOp op = body.linear;
@@ -184,8 +200,8 @@ LogicalResult CudaSteps::addLinear(const ir::LinearBody &body,
   step.write(b.valueOf(gated ? gated.getResult() : body.stored()));
   step.write(workspaceOf(workspaceBytes));
   step.counters();
-  if (passes::isQuantized(x))
-    step.read(b.scalesOf(x));
+  if (passes::isQuantized(x) && failed(readScales(step, op, x)))
+    return failure();
   if (norm)
     for (Value vector : norm->getOperands().drop_front())
       read(step, vector);

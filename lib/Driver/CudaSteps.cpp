@@ -189,10 +189,18 @@ LogicalResult CudaSteps::add(ir::GatedActivationOp op) {
   return finish(op, std::move(step), problemOf(op), rows);
 }
 
+/// Kernels read the model's own codes where they are, and their one scale.
+LogicalResult CudaSteps::add(ir::FromCodesOp op) {
+  uint32_t codes = b.valueOf(op.getCodes()), scale = b.valueOf(op.getScale());
+  b.values[op.getResult()] = codes;
+  b.scales[op.getResult()] = scale;
+  return success();
+}
+
 LogicalResult CudaSteps::add(Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<ir::EmbeddingOp, ir::RmsNormOp, ir::LayerNormOp, ir::LinearOp,
-            ir::QuantizeOp, ir::SelectRowsOp, ir::ActivationOp,
+            ir::QuantizeOp, ir::FromCodesOp, ir::SelectRowsOp, ir::ActivationOp,
             ir::GatedActivationOp, ir::PositionsOp, ir::RotaryTableOp,
             ir::KVAppendOp, ir::FusedOp, ir::CachedAttentionOp, ir::GeneratedOp,
             ir::CheckIndicesOp>([&](auto kernel) { return add(kernel); })

@@ -39,6 +39,7 @@ private:
   mlir::LogicalResult add(ir::RmsNormOp op);
   mlir::LogicalResult add(ir::LayerNormOp op);
   mlir::LogicalResult add(ir::QuantizeOp op);
+  mlir::LogicalResult add(ir::FromCodesOp op);
   mlir::LogicalResult add(ir::SelectRowsOp op);
   mlir::LogicalResult add(ir::ActivationOp op);
   mlir::LogicalResult add(ir::GatedActivationOp op);
@@ -109,6 +110,8 @@ private:
   /// The launch of the linear with these parts.
   mlir::LogicalResult addLinear(const ir::LinearBody &body,
                                 passes::LinearParts parts);
+  mlir::LogicalResult readScales(LaunchStep &step, ir::LinearOp op,
+                                 mlir::Value codes);
   bool isInRange(ir::KernelAttr kernel) const;
   /// `architecture`: index of the target that `kernel` is for.
   mlir::LogicalResult addLinearVariant(ir::LinearOp op, LaunchStep &step,

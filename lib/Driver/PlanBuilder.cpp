@@ -310,6 +310,24 @@ FailureOr<uint32_t> PlanBuilder::floatVector(ArrayRef<float> numbers) {
   return plan->values.size() - 1;
 }
 
+FailureOr<uint32_t> PlanBuilder::rowSumsOf(Value weight) {
+  auto found = rowSums.find(weight);
+  if (found != rowSums.end())
+    return found->second;
+  auto place = pool.addRowSums(weight);
+  if (!place) // as weightOf
+    return failure();
+  auto value = std::make_unique<plan::ValueT>();
+  value->dtype = plan::DType::I32;
+  value->shape = {symbols.constant(int64_t(place->bytes / sizeof(int32_t)))};
+  value->storage = plan::Storage::Constant;
+  value->index = place->segment;
+  value->offset = place->offset;
+  value->bytes = place->bytes;
+  plan->values.push_back(std::move(value));
+  return rowSums[weight] = plan->values.size() - 1;
+}
+
 FailureOr<uint32_t> PlanBuilder::weightOf(Value weight) {
   auto found = values.find(weight);
   if (found != values.end())

@@ -25,6 +25,8 @@ class ConstantPool {
 public:
   virtual ~ConstantPool() = default;
   virtual StatusOr<ConstantPlace> addWeight(mlir::Value weight) = 0;
+  /// The sums of the codes of each row, i32, in the order of the rows.
+  virtual StatusOr<ConstantPlace> addRowSums(mlir::Value weight) = 0;
   virtual StatusOr<ConstantPlace> addBytes(llvm::ArrayRef<char> bytes) = 0;
   /// The elements of a constant as they are stored (StoredElements), or f16 and
   /// bf16 as f32. BadModel where the IR lacks them.
@@ -90,6 +92,8 @@ private:
   uint32_t scalesOf(mlir::Value quantized);
   mlir::FailureOr<uint32_t> widenedConstant(mlir::Value value);
   mlir::FailureOr<uint32_t> weightOf(mlir::Value value);
+  /// The sums of the codes of its rows, as a constant.
+  mlir::FailureOr<uint32_t> rowSumsOf(mlir::Value weight);
   /// A constant vector of the plan that no op of the IR holds.
   mlir::FailureOr<uint32_t> floatVector(llvm::ArrayRef<float> numbers);
   /// Makes `value` another name of the buffer of `other`.
@@ -105,7 +109,8 @@ private:
   llvm::DenseMap<mlir::Value, uint32_t> values;
   llvm::DenseMap<mlir::Value, uint32_t> widened;
   llvm::DenseMap<mlir::Value, uint32_t> scales;
-  llvm::DenseMap<int64_t, uint32_t> stepRows; ///< of layers, on a GPU
+  llvm::DenseMap<mlir::Value, uint32_t> rowSums; ///< of weights
+  llvm::DenseMap<int64_t, uint32_t> stepRows;    ///< of layers, on a GPU
   llvm::DenseMap<mlir::Value, Sizes> sizes;
 };
 

@@ -73,7 +73,8 @@ private:
   }
 
   bool isNarrow(Operation *op) const {
-    if (isa<ir::RotaryTableOp>(op))
+    // The scale of a model's own codes is f32 as it is computed.
+    if (isa<ir::RotaryTableOp, ir::FromCodesOp>(op))
       return false;
     if (!isa_and_present<onnx::OnnxDialect>(op->getDialect()) ||
         op->getNumRegions() > 0)

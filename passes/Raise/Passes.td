@@ -37,6 +37,9 @@ def RaiseCodeProductsPass : Pass<"qopt-raise-code-products", "::mlir::func::Func
     sum is exact and the scales, which factor out of it, come behind. Method: Jacob et al., arXiv 1712.05877, equation 7.
     Example: test/passes/Raise/raise-code-products.mlir.
   }];
+  let options = [
+    Option<"symmetric", "symmetric", "bool", "false", "leave products whose weight has zero points, as GPU kernels do">,
+  ];
   let dependentDialects = ["::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect"];
 }
 

@@ -177,6 +177,27 @@ Value makeWeight(PatternRewriter &rewriter, Location loc,
       ElementsAttr(), ElementsAttr());
 }
 
+/// What kernels of linears of codes can do.
+struct Kernels {
+  bool symmetric = false; ///< they take no zero points off the weight's codes
+};
+
+/// A pattern that asks what kernels can do.
+template <typename Op> struct RaisePattern : OpRewritePattern<Op> {
+  RaisePattern(MLIRContext *context, Kernels kernels)
+      : OpRewritePattern<Op>(context), kernels(kernels) {}
+  Kernels kernels;
+};
+
+/// Why zero points are not those of a linear's weight, or an empty string.
+StringRef reasonAgainst(const RowZeros &zeros, Kernels kernels) {
+  if (!zeros.known)
+    return "zero points are of another form";
+  return kernels.symmetric && zeros.data
+             ? "no kernel takes zero points off the weight"
+             : "";
+}
+
 /// Why codes are not the left side of a linear, or an empty string.
 StringRef reasonAgainst(Value codes, Value scale, Value zero,
                         const CodeMatrix &matrix) {
@@ -229,8 +250,8 @@ LogicalResult refuse(PatternRewriter &rewriter, Operation *op,
 
 /// Cast(MatMulInteger(x, w)) · (scale of x · scales of w); where both are
 /// constants they may be one.
-struct RaiseMatMulInteger : OpRewritePattern<MulOp> {
-  using OpRewritePattern::OpRewritePattern;
+struct RaiseMatMulInteger : RaisePattern<MulOp> {
+  using RaisePattern::RaisePattern;
   LogicalResult matchAndRewrite(MulOp op,
                                 PatternRewriter &rewriter) const override {
     CastOp cast;
@@ -248,7 +269,7 @@ struct RaiseMatMulInteger : OpRewritePattern<MulOp> {
     for (auto [scale, rows] : scalesIn(rewriter, factor)) {
       ElementsAttr perRow =
           isRowVector(rows) ? parameterOf(rows, matrix->rows) : ElementsAttr();
-      if (!perRow || !zeros.known ||
+      if (!perRow || !reasonAgainst(zeros, kernels).empty() ||
           !reasonAgainst(product.getA(), scale, product.getAZeroPoint(),
                          *matrix)
                .empty())
@@ -336,7 +357,8 @@ struct DequantizedProduct {
 
 /// The linear in the place of `op`; fails with a reason.
 LogicalResult raiseDequantized(PatternRewriter &rewriter, Operation *op,
-                               const DequantizedProduct &product) {
+                               const DequantizedProduct &product,
+                               Kernels kernels) {
   auto x = dequantizedOf(product.left);
   if (!x)
     return refuse(rewriter, op, "the left side is no DequantizeLinear");
@@ -345,6 +367,9 @@ LogicalResult raiseDequantized(PatternRewriter &rewriter, Operation *op,
     return refuse(rewriter, op,
                   "the right side is no DequantizeLinear of a "
                   "constant with a scale a row");
+  if (StringRef reason = reasonAgainst({matrix->zeros}, kernels);
+      !reason.empty())
+    return refuse(rewriter, op, reason);
   if (StringRef reason =
           reasonAgainst(x->codes, x->scale, x->zero, matrix->codes);
       !reason.empty())
@@ -357,18 +382,19 @@ LogicalResult raiseDequantized(PatternRewriter &rewriter, Operation *op,
   return success();
 }
 
-struct RaiseMatMul : OpRewritePattern<MatMulOp> {
-  using OpRewritePattern::OpRewritePattern;
+struct RaiseMatMul : RaisePattern<MatMulOp> {
+  using RaisePattern::RaisePattern;
   LogicalResult matchAndRewrite(MatMulOp op,
                                 PatternRewriter &rewriter) const override {
     return raiseDequantized(rewriter, op,
-                            {op.getA(), op.getB(), /*asRows=*/false, Value()});
+                            {op.getA(), op.getB(), /*asRows=*/false, Value()},
+                            kernels);
   }
 };
 
 /// Where C is a vector whose rows are those of the weight.
-struct RaiseGemm : OpRewritePattern<GemmOp> {
-  using OpRewritePattern::OpRewritePattern;
+struct RaiseGemm : RaisePattern<GemmOp> {
+  using RaisePattern::RaisePattern;
   LogicalResult matchAndRewrite(GemmOp op,
                                 PatternRewriter &rewriter) const override {
     if (op.getTransA() || !op.getAlpha().isExactlyValue(1.0))
@@ -385,14 +411,15 @@ struct RaiseGemm : OpRewritePattern<GemmOp> {
     }
     return raiseDequantized(
         rewriter, op,
-        {op.getA(), op.getB(), static_cast<bool>(op.getTransB()), bias});
+        {op.getA(), op.getB(), static_cast<bool>(op.getTransB()), bias},
+        kernels);
   }
 };
 
 /// With the factor a_scale · b_scale / y_scale as the weight's scales, codes of
 /// scale 1 on both sides.
-struct RaiseQLinearMatMul : OpRewritePattern<QLinearMatMulOp> {
-  using OpRewritePattern::OpRewritePattern;
+struct RaiseQLinearMatMul : RaisePattern<QLinearMatMulOp> {
+  using RaisePattern::RaisePattern;
   LogicalResult matchAndRewrite(QLinearMatMulOp op,
                                 PatternRewriter &rewriter) const override {
     if (StringRef limit = limitOf(op); !limit.empty())
@@ -412,8 +439,10 @@ struct RaiseQLinearMatMul : OpRewritePattern<QLinearMatMulOp> {
     std::string name = weightName(matrix->data, op.getLoc());
     RowZeros zeros = zerosOf(*matrix, op.getBZeroPoint(), name);
     ElementsAttr factors = scalesOf(*matrix, name, {a, b}, y);
-    if (!zeros.known || !factors)
-      return refuse(rewriter, op, "scales or zero points are of another form");
+    if (StringRef reason = reasonAgainst(zeros, kernels); !reason.empty())
+      return refuse(rewriter, op, reason);
+    if (!factors)
+      return refuse(rewriter, op, "scales are of another form");
     OnnxBuilder builder(rewriter, op.getLoc());
     Type f32 = rewriter.getF32Type();
     Value one = builder.number(1, f32);
@@ -469,19 +498,26 @@ struct FoldBias : OpRewritePattern<DequantizeLinearOp> {
 
 struct RaiseCodeProducts
     : qopt::passes::impl::RaiseCodeProductsPassBase<RaiseCodeProducts> {
+  using RaiseCodeProductsPassBase::RaiseCodeProductsPassBase;
+
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<RaiseMatMulInteger, RaiseMatMul, RaiseGemm, RaiseQLinearMatMul,
-                 FoldBias>(&getContext());
+    patterns
+        .add<RaiseMatMulInteger, RaiseMatMul, RaiseGemm, RaiseQLinearMatMul>(
+            &getContext(), Kernels{symmetric});
+    patterns.add<FoldBias>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
-    getOperation().walk([](Operation *op) {
+    StringRef among =
+        symmetric ? ", or no GPU kernel takes its zero points off" : "";
+    getOperation().walk([&](Operation *op) {
       if (isa<MatMulIntegerOp, QLinearMatMulOp>(op))
         remark::missed(
             op->getLoc(),
             remark::RemarkOpts::name("NoLinear").category(DEBUG_TYPE))
             << remark::reason("its matrix of codes, scales or zero points are "
-                              "no constants with one a row");
+                              "no constants with one a row{0}",
+                              among);
       else if (auto linear = dyn_cast<ir::LinearOp>(op))
         remark::passed(
             op->getLoc(),

@@ -27,6 +27,38 @@ LogicalResult verifyQuantized(Operation *op) {
   return success();
 }
 
+/// What `value` names otherwise: the operand of a region's argument, the source
+/// of a view.
+static Value sourceOf(Value value) {
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    auto fused = dyn_cast<ir::FusedOp>(argument.getOwner()->getParentOp());
+    return fused ? fused.getInputs()[argument.getArgNumber()] : Value();
+  }
+  Operation *op = value.getDefiningOp();
+  if (auto fused = dyn_cast<ir::FusedOp>(op))
+    return fused.getBody().front().getTerminator()->getOperand(
+        cast<OpResult>(value).getResultNumber());
+  return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op)
+             ? op->getOperand(0)
+             : Value();
+}
+
+ir::FromCodesOp fromCodesOf(Value activations) {
+  for (; activations; activations = sourceOf(activations))
+    if (auto op = activations.getDefiningOp<ir::FromCodesOp>())
+      return op;
+  return {};
+}
+
+static skinny_linear::Codes codesOf(Value activations) {
+  ir::FromCodesOp op = fromCodesOf(activations);
+  if (!op)
+    return skinny_linear::Codes::OfTokens;
+  return getElementTypeOrSelf(op.getCodes().getType()).isUnsignedInteger()
+             ? skinny_linear::Codes::Unsigned
+             : skinny_linear::Codes::Signed;
+}
+
 quant::ElementType elementOf(Value tensor) {
   if (isQuantized(tensor))
     return quant::ElementType::Int8;
@@ -44,22 +76,6 @@ int64_t contextOf(Operation *op) {
   auto func = op->getParentOfType<func::FuncOp>();
   auto context = func->getAttrOfType<IntegerAttr>(ir::contextAttribute);
   return context ? context.getInt() : 0;
-}
-
-/// What `value` names otherwise: the operand of a region's argument, the source
-/// of a view.
-static Value sourceOf(Value value) {
-  if (auto argument = dyn_cast<BlockArgument>(value)) {
-    auto fused = dyn_cast<ir::FusedOp>(argument.getOwner()->getParentOp());
-    return fused ? fused.getInputs()[argument.getArgNumber()] : Value();
-  }
-  Operation *op = value.getDefiningOp();
-  if (auto fused = dyn_cast<ir::FusedOp>(op))
-    return fused.getBody().front().getTerminator()->getOperand(
-        cast<OpResult>(value).getResultNumber());
-  return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op)
-             ? op->getOperand(0)
-             : Value();
 }
 
 /// The columns of another tensor's rows that `value` is, if it is such; a piece
@@ -318,6 +334,7 @@ skinny_linear::Problem problemOf(const ir::LinearBody &body, LinearParts parts,
   problem.columns = type.getColumns();
   problem.segments = segmentsOf(type);
   problem.activation = elementOf(op.getX());
+  problem.codes = codesOf(op.getX());
   problem.output = elementOf(op.getResult());
   problem.paired = type.getLayout() == ir::Layout::CudaStripPairs;
   if (op.getBias())

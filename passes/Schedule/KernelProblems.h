@@ -41,6 +41,8 @@ quant::ElementType elementOf(mlir::Value tensor);
 /// Whether a value is codes with their scales, and ok where it is such that GPU
 /// kernels have: int8 with one scale a row.
 bool isQuantized(mlir::Value value);
+/// What makes activations of codes that the model computes; null for others.
+ir::FromCodesOp fromCodesOf(mlir::Value activations);
 mlir::LogicalResult verifyQuantized(mlir::Operation *op);
 /// The ranges of a weight as segments of a linear's launch.
 std::vector<kernels::skinny_linear::Segment> segmentsOf(ir::WeightType type);

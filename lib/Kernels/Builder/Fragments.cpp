@@ -128,8 +128,8 @@ Int kernels::bothHalves(Kernel &kernel, double value, Type type) {
   return kernel.constant(int32_t(bits | bits << 16));
 }
 
-IntAccumulator kernels::mmaInt8(std::array<Int, 4> a, std::array<Int, 2> b,
-                                IntAccumulator c) {
+static IntAccumulator multiplyBytes(std::array<Int, 4> a, std::array<Int, 2> b,
+                                    IntAccumulator c, NVVM::MMATypes ofB) {
   Kernel &kernel = *c[0].kernel;
   OpBuilder &builder = kernel.builder();
   auto values = [](ArrayRef<Int> words) {
@@ -140,13 +140,23 @@ IntAccumulator kernels::mmaInt8(std::array<Int, 4> a, std::array<Int, 2> b,
   Value product = NVVM::MmaOp::create(
       builder, kernel.loc(), result, values(a), values(b), values(c),
       ArrayRef<int64_t>{16, 8, 32}, std::nullopt, NVVM::MMAIntOverflow::wrapped,
-      std::array{NVVM::MMATypes::s8, NVVM::MMATypes::s8},
+      std::array{NVVM::MMATypes::s8, ofB},
       std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
   IntAccumulator sums;
   for (int64_t i = 0; i < 4; ++i)
     sums[i] = {{&kernel, LLVM::ExtractValueOp::create(builder, kernel.loc(),
                                                       product, i)}};
   return sums;
+}
+
+IntAccumulator kernels::mmaInt8(std::array<Int, 4> a, std::array<Int, 2> b,
+                                IntAccumulator c) {
+  return multiplyBytes(a, b, c, NVVM::MMATypes::s8);
+}
+
+IntAccumulator kernels::mmaBytes(std::array<Int, 4> a, std::array<Int, 2> b,
+                                 IntAccumulator c) {
+  return multiplyBytes(a, b, c, NVVM::MMATypes::u8);
 }
 
 Accumulator kernels::mmaTf32(std::array<Real, 4> a, std::array<Real, 2> b,

@@ -45,6 +45,9 @@ using IntAccumulator = std::array<Int, 4>;
 /// (16+4t…, g).
 IntAccumulator mmaInt8(std::array<Int, 4> a, std::array<Int, 2> b,
                        IntAccumulator c);
+/// The same with bytes without a sign in B.
+IntAccumulator mmaBytes(std::array<Int, 4> a, std::array<Int, 2> b,
+                        IntAccumulator c);
 
 /// mma.m16n8k8 of tf32 with f32 sums. Lane 4g+t has of A (g, t), (g+8, t),
 /// (g, t+4), (g+8, t+4), of B (t, g), (t+4, g): the upper 19 bits of each.

@@ -232,7 +232,7 @@ Launch gemm::launchOf(const Problem &problem, const Schedule &schedule,
 std::string gemm::symbolOf(const Problem &problem, const Schedule &schedule,
                            const target::Target &target) {
   std::string name = "gemm_" + std::string(target.name) + "_" +
-                     std::string(quant::elementOf(problem.activation).name) +
+                     skinny_linear::nameOf(problem.activation, problem.codes) +
                      "_";
   for (const Segment &segment : problem.segments)
     name += (&segment == &problem.segments.front() ? "" : "_x_") +

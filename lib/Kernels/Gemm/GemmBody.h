@@ -108,6 +108,14 @@ private:
   void writeTile();
   void writeRun(Int token, Int run);
   Real sumAt(Int address, int64_t offset);
+  /// Where a run's first sum and scale are, and what they are of; `row`: of the
+  /// segment, the first half of paired ones.
+  struct Place {
+    Int address, token, row;
+    Global scales;
+  };
+  std::vector<Real> valuesAt(const Place &place, int64_t element);
+  int64_t halves() const { return problem.paired ? 2 : 1; }
   void writeValues(Int token, Int column, const Run &values, Int sums);
   bool hasWholeRuns() const;
   int64_t segmentOutputs() const; ///< columns of y that the segment has

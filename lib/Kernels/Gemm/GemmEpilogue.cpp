@@ -158,6 +158,31 @@ Real Body::sumAt(Int address, int64_t offset) {
                   : k.loadSharedReal(address, offset);
 }
 
+/// The sums of element `element` of a run, of paired rows two, with the scales
+/// of rows and tokens.
+std::vector<Real> Body::valuesAt(const Place &place, int64_t element) {
+  mlir::Type f32 = k.builder().getF32Type();
+  std::vector<Real> values;
+  for (int64_t half = 0; half < halves(); ++half) {
+    int64_t offset = half * 32 + element * 4;
+    if (isCentred(problem.codes)) {
+      values.push_back(skinny_linear::centredValue(
+          k, problem, k.loadShared(place.address, offset, 1)[0],
+          place.row + (part.firstRow + half * segmentOutputs() + element),
+          k.loadReal(place.scales.at(offset), f32)));
+      continue;
+    }
+    Real value = sumAt(place.address, offset);
+    if (isInt8())
+      value = value *
+              k.loadReal(k.pointer(Arguments::Scales).at(place.token, 4), f32);
+    if (skinny_linear::hasRowScales(format()))
+      value = value * k.loadReal(place.scales.at(offset), f32);
+    values.push_back(value);
+  }
+  return values;
+}
+
 void Body::writeRun(Int inWarp, Int run) {
   Int token = firstToken + tokenWarp() * (tiles() * 8) + inWarp;
   if (schedule.columnWarps > 1)
@@ -170,25 +195,10 @@ void Body::writeRun(Int inWarp, Int run) {
   Int address = slab + inWarp * (plan.slabStride * 4) + run * (rowsOfRun * 4);
   Global scales =
       k.pointer(Arguments::Weights).at(part.scaleOffset).at(packedRow, 4);
-  mlir::Type f32 = k.builder().getF32Type();
-  int halves = problem.paired ? 2 : 1;
-  auto valuesAt = [&](Int address, Global scales, int64_t element) {
-    std::vector<Real> values;
-    for (int half = 0; half < halves; ++half) {
-      Real value = sumAt(address, half * 32 + element * 4);
-      if (isInt8())
-        value =
-            value *
-            k.loadReal(k.pointer(Arguments::FirstOptional).at(token, 4), f32);
-      if (skinny_linear::hasRowScales(format()))
-        value = value * k.loadReal(scales.at(half * 32 + element * 4), f32);
-      values.push_back(value);
-    }
-    return values;
-  };
+  Place place = {address, token, output, scales};
   // Of paired rows without a gate the second halves are columns further on.
   auto write = [&](Int column, const std::vector<std::vector<Real>> &values) {
-    for (int half = 0; half < (problem.gate ? 1 : halves); ++half) {
+    for (int half = 0; half < (problem.gate ? 1 : halves()); ++half) {
       Run run;
       for (const std::vector<Real> &pair : values)
         run.push_back(problem.gate ? gated(*problem.gate, pair[0], pair[1],
@@ -202,13 +212,15 @@ void Body::writeRun(Int inWarp, Int run) {
     if (hasWholeRuns()) {
       std::vector<std::vector<Real>> values;
       for (int64_t i = 0; i < runColumns; ++i)
-        values.push_back(valuesAt(address, scales, i));
+        values.push_back(valuesAt(place, i));
       return write(column, values);
     }
     Int count =
         min(k.constant(segmentOutputs()) - output, k.constant(runColumns));
     k.loop(k.constant(0), count, k.constant(1), {}, [&](Int i, Kernel::Values) {
-      write(column + i, {valuesAt(address + i * 4, scales.at(i, 4), 0)});
+      Int next = column + i;
+      Place at = {address + i * 4, token, output + i, scales.at(i, 4)};
+      write(next, {valuesAt(at, 0)});
       return Kernel::Values();
     });
   });

@@ -124,7 +124,8 @@ void Body::multiply(const Fragment &a, std::array<Int, 2> b,
     IntAccumulator sum;
     for (int i = 0; i < 4; ++i)
       sum[i] = {{&k, sums[i]}};
-    sum = mmaInt8(a, b, sum);
+    sum = problem.codes == skinny_linear::Codes::Unsigned ? mmaBytes(a, b, sum)
+                                                          : mmaInt8(a, b, sum);
     for (int i = 0; i < 4; ++i)
       sums[i] = sum[i].value;
     return;

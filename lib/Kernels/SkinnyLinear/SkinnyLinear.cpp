@@ -291,6 +291,9 @@ static Status isValidSteps(const Problem &problem) {
 
 /// Who makes codes of x.
 static Status isValidSource(const Problem &problem) {
+  if (isCentred(problem.codes) && !problem.readsCodes())
+    return Status(StatusCode::InvalidArgument,
+                  "codes of the model itself are int8 that a launch reads");
   if (problem.readsCodes() && (problem.sum || !problem.norm.empty()))
     return unsupported("codes have no norm ahead of them");
   if (!problem.source)
@@ -546,8 +549,7 @@ int64_t skinny_linear::bytesInFlight(const Plan &plan, const Schedule &schedule,
 std::string skinny_linear::symbolOf(const Problem &problem,
                                     const target::Target &target) {
   std::string name = "skinny_linear_" + std::string(target.name) + "_" +
-                     std::string(quant::elementOf(problem.activation).name) +
-                     "_";
+                     nameOf(problem.activation, problem.codes) + "_";
   for (const Segment &segment : problem.segments)
     name += (&segment == &problem.segments.front() ? "" : "_x_") +
             quant::spell(segment.weight);

@@ -146,6 +146,7 @@ struct Problem {
   /// Where y's rows go that are heads: its query, key and value are columns of
   /// y, its queries are stored elsewhere.
   std::optional<rotary_append::Problem> append = {};
+  Codes codes = Codes::OfTokens; ///< of int8 activations
   bool operator==(const Problem &) const = default;
 
   int64_t rows() const;          ///< N: rows of all segments
@@ -204,8 +205,7 @@ struct Schedule {
   }
 };
 
-/// Sizes that follow from a problem and its schedule; the generator, the cost
-/// model and the launch agree on them by this structure.
+/// Sizes that follow from both, for the generator, the cost and the launch.
 struct Plan {
   int64_t units;                            ///< of a strip
   int64_t unitsPerSlice;                    ///< the last slice may have less

@@ -15,6 +15,10 @@ Arguments::Arguments(const Problem &problem)
             {Argument::Dependent, "counters"}}) {
   if (problem.readsCodes())
     list.push_back({Argument::Dependent, "scales"});
+  if (isCentred(problem.codes)) {
+    list.push_back({Argument::Dependent, "zero"});
+    list.push_back({Argument::Constant, "row_sums"});
+  }
   if (!problem.norm.empty())
     list.push_back({Argument::Constant, "scale"});
   if (!problem.norm.empty() && problem.norm.front().bias)
@@ -37,6 +41,18 @@ Arguments::Arguments(const Problem &problem)
     append.emplace(*problem.append, list, Y);
   tokens = unsigned(list.size());
   list.push_back({Argument::Integer, "tokens"});
+}
+
+Real skinny_linear::centredValue(Kernel &kernel, const Problem &problem,
+                                 Int sum, Int row, Real scale) {
+  Int zero = loadBytes(kernel, kernel.pointer(Arguments::Zero), 1);
+  if (problem.codes == Codes::Signed)
+    zero = (zero ^ int64_t(0x80)) - int64_t(0x80);
+  Int ofRow =
+      kernel.load(kernel.pointer(Arguments::RowSums).at(row, 4), 1).front();
+  Real ofCodes = kernel.loadReal(kernel.pointer(Arguments::Scales),
+                                 kernel.builder().getF32Type());
+  return toReal(sum - zero * ofRow) * (ofCodes * scale);
 }
 
 Real skinny_linear::finishElement(Kernel &kernel, const Problem &problem,

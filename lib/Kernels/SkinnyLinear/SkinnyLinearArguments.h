@@ -12,6 +12,8 @@ namespace qopt::kernels::skinny_linear {
 /// Arguments of a problem's kernel; those that are always there come first.
 struct Arguments {
   enum { X, Weights, Y, Workspace, Counters, FirstOptional };
+  /// Of codes: their scales; of a model's own, what stands behind that.
+  enum { Scales = FirstOptional, Zero, RowSums };
   std::vector<Argument> list;
   unsigned sumNorm; ///< index of the scale of the sum's norm, then its bias
   unsigned residual = 0; ///< of what is added to it; the sum stands behind
@@ -21,6 +23,11 @@ struct Arguments {
 
   explicit Arguments(const Problem &problem);
 };
+
+/// A sum of products with codes of the model itself as the value of output row
+/// `row` with this scale (Codes).
+Real centredValue(Kernel &kernel, const Problem &problem, Int sum, Int row,
+                  Real scale);
 
 /// What is stored of an element: the region of its sum and its operands, then
 /// the problem's steps. `values`: the sum behind a gate, one for each operand.

@@ -232,6 +232,7 @@ private:
   void appendHead(Int head);
   void writeElement(size_t segment, Int tile, Element element,
                     std::array<Int, 2> words);
+  Int outputRow(size_t segment, Int strip, Int g, int64_t half);
   std::array<Real, 2> scaled(size_t segment, Int strip, Element element,
                              std::array<Int, 2> words);
   void writeValue(Int token, Int column, Real result);

@@ -44,7 +44,8 @@ Body::Sums Body::multiplyCodes(size_t segment, Int unitAddress, Int x,
         Accumulator &sum = alone && product % 2
                                ? second
                                : sums[size_t(s * plan.tokenTiles + tile)];
-        setTo(sum, mmaInt8(a, {columns[0], columns[1]}, integersOf(k, sum)));
+        auto multiply = problem.codes == Codes::Unsigned ? mmaBytes : mmaInt8;
+        setTo(sum, multiply(a, {columns[0], columns[1]}, integersOf(k, sum)));
       }
     }
   }

@@ -202,6 +202,17 @@ void Body::appendHead(Int head) {
 
 // Elements --------------------------------------------------------------------
 
+/// The row of y that a strip has as g, or as g+8; behind the segment's last
+/// row, that one.
+Int Body::outputRow(size_t segment, Int strip, Int g, int64_t half) {
+  int64_t rows = problem.segments[segment].rows,
+          first = segments[segment].firstRow;
+  if (problem.paired)
+    return min(strip * 8 + g, k.constant(rows / 2 - 1)) +
+           (first + half * (rows / 2));
+  return min(strip * 16 + (g + 8 * half), k.constant(rows - 1)) + first;
+}
+
 /// The sums of rows g and g+8 with the scales of rows and tokens.
 std::array<Real, 2> Body::scaled(size_t segment, Int strip, Element element,
                                  std::array<Int, 2> words) {
@@ -218,13 +229,18 @@ std::array<Real, 2> Body::scaled(size_t segment, Int strip, Element element,
                       .at(stored * 16 + element.g, 4);
   for (int half = 0; half < 2; ++half) {
     Real scale = k.loadReal(scales.at(32 * half), f32);
+    if (isCentred(problem.codes)) {
+      values[half] =
+          centredValue(k, problem, words[half],
+                       outputRow(segment, strip, element.g, half), scale);
+      continue;
+    }
     if (problem.source)
       values[half] = values[half] * k.loadSharedReal(tokenScale, 0);
     else if (problem.hasCodes())
       values[half] =
           values[half] *
-          k.loadReal(k.pointer(Arguments::FirstOptional).at(element.token, 4),
-                     f32);
+          k.loadReal(k.pointer(Arguments::Scales).at(element.token, 4), f32);
     values[half] = values[half] * scale;
   }
   return values;

@@ -13,6 +13,28 @@
 
 namespace qopt::kernels::skinny_linear {
 
+/// Whose codes int8 activations are. A model's own, those of QuantizeLinear or
+/// DynamicQuantizeLinear, are bytes with one scale s and one zero point z for
+/// all tokens. The zero point is taken off by the sums of the weight's rows,
+/// which the kernel is given; all is exact in i32 until the scales, whose
+/// product comes behind, as on the host:
+///
+///   y[m, n] = (Σk x[m, k] · c[n, k] − z · Σk c[n, k]) · (s · scale[n])
+enum class Codes : uint8_t {
+  OfTokens, ///< made of values, with one scale a token and no zero point
+  Signed,   ///< the model's own, with a sign
+  Unsigned, ///< without
+};
+
+inline bool isCentred(Codes codes) { return codes != Codes::OfTokens; }
+
+/// What symbols call activations: f16, int8, int8_asym, uint8_asym.
+inline std::string nameOf(quant::ElementType activation, Codes codes) {
+  return std::string(codes == Codes::Unsigned ? "u" : "") +
+         std::string(quant::elementOf(activation).name) +
+         (isCentred(codes) ? "_asym" : "");
+}
+
 /// Which element of an operand belongs to y[m, n].
 enum class OperandShape : uint8_t {
   Column,  ///< operand[n]: a bias
