@@ -31,15 +31,16 @@ import qopt
 TOKENS = (1, 3, 19, 70)  # a token alone, one tile of tokens, several, and gemm's
 
 
-def compiled(tool, path):
+def compiled(tool, path, arch="sm_90a"):
     artifact = path.with_suffix(".qopt")
-    tool("qopt-compile", path, "--target", "cuda", "-o", artifact, environment=NO_ASSEMBLER)
+    tool("qopt-compile", path, "--target", "cuda", "--arch", arch, "-o", artifact, environment=NO_ASSEMBLER)
     return artifact
 
 
-def kernels(tool, path):
+def kernels(tool, path, arch="sm_90a"):
     """Names of the kernels that the model launches."""
-    text = tool("qopt-compile", path, "--target", "cuda", "--emit", "kernels", environment=NO_ASSEMBLER).stdout
+    options = ("--target", "cuda", "--arch", arch, "--emit", "kernels")
+    text = tool("qopt-compile", path, *options, environment=NO_ASSEMBLER).stdout
     return [word.rstrip(":") for line in text.splitlines() for word in line.split() if word.endswith(":")]
 
 
@@ -60,14 +61,14 @@ def values(rows):
     return np.random.default_rng(2).standard_normal((rows, COLUMNS)).astype(np.float32) + np.float32(0.4)
 
 
-@pytest.mark.parametrize("per_channel", [False, True])
-def test_dynamic_quantization_has_the_bits_of_the_host(tool, tmp_path, per_channel):
+@pytest.mark.parametrize(("per_channel", "arch"), [(False, "sm_90a"), (True, "sm_90a"), (True, "sm_80")])
+def test_dynamic_quantization_has_the_bits_of_the_host(tool, tmp_path, per_channel, arch):
     path, weight = tmp_path / "model.onnx", Weight("s8", per_channel, zero=False)
     write(path, dynamic_nodes(None), weight.initializers())
-    names = kernels(tool, path)
-    assert any(name.startswith("skinny_linear_sm_90a_uint8_asym_int8_f32_m1_") for name in names), names
-    assert any(name.startswith("gemm_sm_90a_uint8_asym_int8_f32_") for name in names), names
-    artifact, host = compiled(tool, path), on_host(path)
+    names = kernels(tool, path, arch)
+    assert any(name.startswith(f"skinny_linear_{arch}_uint8_asym_int8_f32_m1_") for name in names), names
+    assert any(name.startswith(f"gemm_{arch}_uint8_asym_int8_f32_") for name in names), names
+    artifact, host = compiled(tool, path, arch), on_host(path)
     for rows in TOKENS:
         x = values(rows)
         codes, scale, offset = quantize_dynamically(x)
@@ -75,6 +76,22 @@ def test_dynamic_quantization_has_the_bits_of_the_host(tool, tmp_path, per_chann
         expected = ((codes - offset) @ weight.centred()).astype(np.float32) * (scale * weight.scale)
         np.testing.assert_array_equal(got, expected)
         np.testing.assert_array_equal(got, host.run({"x": x})["y"])
+
+
+def test_the_host_in_the_order_of_a_gpu_has_its_bits(tool, tmp_path):
+    """The sum is exact on both, and what follows it is rounded to 16 bits alike."""
+    path, weight = tmp_path / "model.onnx", Weight("s8", True, zero=False)
+    nodes = dynamic_nodes(None)[:-1]
+    nodes += [helper.make_node("Mul", ["c", "f"], ["m"]), helper.make_node("Relu", ["m"], ["y"])]
+    write(path, nodes, weight.initializers())
+    artifact, ordered = compiled(tool, path), tmp_path / "ordered.qopt"
+    tool("qopt-compile", path, "--sum-order", "sm_90a", "--activations", "f16", "-o", ordered)
+    for rows in TOKENS:
+        x = values(rows)
+        got = emulated(tool, artifact, x)
+        arrays = ("--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "host.npz")
+        tool("qopt-run", ordered, "--device", "host", *arrays)
+        np.testing.assert_array_equal(got, np.load(tmp_path / "host.npz")["y"])
 
 
 @pytest.mark.parametrize("per_channel", [False, True])

@@ -60,3 +60,14 @@ func.func @others(%ids: tensor<?xi32>, %m: tensor<?x16xf32>) -> tensor<?x16xf32>
   %y = qopt.linear %soft, %w : tensor<?x16xf32>, !qopt.weight<16x16, f32> -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>
 }
+
+// The scale of a model's own codes stays f32, whatever computes it.
+// CHECK-LABEL: func @scale_of_codes
+// CHECK: qopt.from_codes %{{.*}} scale %{{.*}} zero %{{.*}} : tensor<?x64xui8>, tensor<f32>, tensor<ui8>
+// CHECK: qopt.linear {{.*}} -> tensor<?x32xf16>
+func.func @scale_of_codes(%x: tensor<?x64xui8>, %s: tensor<f32>, %z: tensor<ui8>, %w: !qopt.weight<32x64, int8>) -> tensor<?x32xf32> {
+  %q = qopt.from_codes %x scale %s zero %z : tensor<?x64xui8>, tensor<f32>, tensor<ui8> -> !qopt.quantized<?x64, int8_asym>
+  %y = qopt.linear %q, %w : !qopt.quantized<?x64, int8_asym>, !qopt.weight<32x64, int8> -> tensor<?x32xf32>
+  %r = qopt.activation silu %y : tensor<?x32xf32> -> tensor<?x32xf32>
+  return %r : tensor<?x32xf32>
+}
