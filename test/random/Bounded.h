@@ -8,7 +8,11 @@
 // their squares (Higham, Mary: A new approach to probabilistic rounding error
 // analysis, SIAM J. Sci. Comput. 41, 2019). Their plain sum, which no device
 // reaches, says nothing any more behind two linears in 16 bits. In return a
-// bound is `reach` times the error.
+// bound is `reach` times the error. Not independent, and so added up, are
+// numbers of a mean over positions (InterpretAttention.cpp), and weights with
+// the same code (InterpretWeights.cpp). What is rounded to the next number
+// instead is wrong by all of that step: the step is the error, not what `reach`
+// times makes the step, or no two of them would be within reach.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_TEST_RANDOM_BOUNDED_H
 #define QOPT_TEST_RANDOM_BOUNDED_H

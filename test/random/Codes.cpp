@@ -7,17 +7,10 @@
 
 namespace qopt::programs {
 
-/// What a code that may be another adds to the error: its step is one number
-/// that goes through all that follows, where terms of sums that it is in are
-/// not independent.
-static constexpr double share = 4 / reach;
-
 /// Quotients are products with an inverse, both rounded to f32.
 static constexpr double quotientError = 8 * roundoff;
 
-static double half(double x) {
-  return quant::halfToFloat(quant::floatToHalf(float(std::min(x, 65504.0))));
-}
+static constexpr double largestHalf = 65504;
 
 static double codeOf(const Grid &grid, double quotient) {
   double clamped = std::clamp(quotient, grid.lowest, grid.highest);
@@ -26,9 +19,9 @@ static double codeOf(const Grid &grid, double quotient) {
 }
 
 Grid::Number Grid::operator()(Real x) const {
-  double least = scale.value - scale.error;
+  double least = scale.value - scaleReach;
   if (least <= 0) { // a scale of 0 has codes of 0
-    bool isZero = scale.value == 0 && scale.error == 0;
+    bool isZero = scale.value == 0 && scaleReach == 0;
     Real result = offset;
     if (!isZero)
       result.add(std::abs(x.value - offset.value) + x.error);
@@ -37,20 +30,24 @@ Grid::Number Grid::operator()(Real x) const {
   double quotient = (x.value - offset.value) / scale.value,
          rounding = quotientError * (std::abs(quotient) +
                                      std::abs(offset.value) / scale.value + 1),
-         width = reach *
-                     together(x.error, offset.error,
-                              std::abs(quotient) * scale.error) /
+         width = together(reach * x.error, offsetReach,
+                          std::abs(quotient) * scaleReach) /
                      least +
                  rounding;
   double code = codeOf(*this, quotient),
          step = std::max(codeOf(*this, quotient + width) - code,
                          code - codeOf(*this, quotient - width));
+  // One code more or less is all of the error; where it may be many, what x has
+  // is, and the rounding.
+  double unit = integers ? 1 : std::max(std::abs(code) / 8, 0x1p-9),
+         other = std::min(step * scale.value,
+                          together(x.error, offset.error, unit * scale.value));
   double part = std::abs(scale.value * code);
   Real result{scale.value * code + offset.value, scale.error * std::abs(code)};
   result.add(offset.error);
   result.add(4 * roundoff * (part + std::abs(offset.value)));
   constexpr double narrow = 1e-3; // of a step
-  return {result, part + std::abs(offset.value), share * step * scale.value,
+  return {result, part + std::abs(offset.value), other,
           step > 0 && width < narrow};
 }
 
@@ -70,13 +67,43 @@ struct Range {
 };
 } // namespace
 
-/// A function that never falls, of a number with an error: as far as it goes
-/// within reach.
-template <typename Function> static Real between(Real x, Function function) {
-  double value = function(x.value), width = reach * x.error;
-  return {value, std::max(function(x.value + width) - value,
-                          value - function(x.value - width)) /
-                     reach};
+static double rounded(double x, quant::ElementType type) {
+  auto number = float(x);
+  if (type == quant::ElementType::F16)
+    return quant::halfToFloat(quant::floatToHalf(number));
+  return type == quant::ElementType::BF16
+             ? quant::bfloat16ToFloat(quant::floatToBfloat16(number))
+             : x;
+}
+
+/// The largest distance of two numbers of a type that are as large as x.
+static double unitAt(double x, quant::ElementType type) {
+  double relative = type == quant::ElementType::F16    ? 0x1p-10
+                    : type == quant::ElementType::BF16 ? 0x1p-7
+                                                       : 2 * roundoff;
+  return std::max(relative * std::abs(x), 0x1p-24);
+}
+
+namespace {
+/// A number that was rounded to a type, and how far from it a device's may be.
+struct Rounded {
+  Real real;
+  double far;
+};
+} // namespace
+
+/// Where all that a device may have is rounded alike there is no error. Where
+/// it may be the next number, that is all of the error: one step, however
+/// little is missing to it. Where it may be many, both roundings, which are up
+/// to half a step each, come on top of the error that x has.
+static Rounded roundedTo(Real x, quant::ElementType type) {
+  double value = rounded(x.value, type), width = reach * x.error,
+         far = std::max(rounded(x.value + width, type) - value,
+                        value - rounded(x.value - width, type));
+  if (!std::isfinite(far))
+    far = std::numeric_limits<double>::infinity();
+  return {{value, std::min(far, together(x.error, unitAt(x.value, type)))},
+          far};
 }
 
 Grid cacheGrid(const quant::Format &format, std::span<const Real> numbers) {
@@ -85,30 +112,26 @@ Grid cacheGrid(const quant::Format &format, std::span<const Real> numbers) {
   grid.integers = element.isInteger();
   bool offsets = format.zero == quant::ZeroType::Float;
   Range range(numbers, !offsets);
-  if (!offsets) {
-    grid.lowest = -element.maxCode;
-    grid.highest = element.maxCode;
-    grid.scale = between({std::max(range.most, -range.least), range.error},
-                         [&](double most) {
-                           return half(std::max(most, 0.0) / element.maxCode);
-                         });
+  double levels = double(int64_t(1) << (element.bits - 1)),
+         most = offsets ? range.most - range.least
+                        : std::max(range.most, -range.least),
+         codes = offsets ? 2 * levels - 1 : double(element.maxCode);
+  grid.lowest = offsets ? -levels : -double(element.maxCode);
+  grid.highest = offsets ? levels - 1 : double(element.maxCode);
+  Rounded scale = roundedTo({std::min(most / codes, largestHalf),
+                             (offsets ? 2 : 1) * range.error / codes},
+                            quant::ElementType::F16);
+  grid.scale = scale.real;
+  grid.scaleReach = scale.far;
+  if (!offsets)
     return grid;
-  }
-  double levels = double(int64_t(1) << (element.bits - 1));
-  grid.lowest = -levels;
-  grid.highest = levels - 1;
-  grid.scale =
-      between({range.most - range.least, 2 * range.error}, [&](double width) {
-        return half(std::max(width, 0.0) / (2 * levels - 1));
-      });
   // Of the least number, and of the scale that was stored.
-  grid.offset =
-      between({range.least + levels * grid.scale.value,
-               range.error + levels * grid.scale.error +
-                   roundoff * levels * grid.scale.value},
-              [](double x) {
-                return quant::halfToFloat(quant::floatToHalf(float(x)));
-              });
+  Real least{range.least + levels * scale.real.value, range.error};
+  least.add(levels * scale.far / reach);
+  least.add(roundoff * levels * scale.real.value);
+  Rounded offset = roundedTo(least, quant::ElementType::F16);
+  grid.offset = offset.real;
+  grid.offsetReach = offset.far;
   return grid;
 }
 
@@ -127,19 +150,13 @@ Grid activationGrid(const quant::Format &format, std::span<const Real> numbers,
           : Real{most, range.error / element.maxCode + quotientError * most};
   if (most == 0 && range.error == 0)
     grid.scale = {};
+  grid.scaleReach = reach * grid.scale.error;
   return grid;
 }
 
 Real stored(Real x, quant::ElementType type) {
   x.add(roundoff * x.most());
-  return between(x, [&](double number) -> double {
-    auto value = float(number);
-    if (type == quant::ElementType::F16)
-      return quant::halfToFloat(quant::floatToHalf(value));
-    return type == quant::ElementType::BF16
-               ? quant::bfloat16ToFloat(quant::floatToBfloat16(value))
-               : number;
-  });
+  return roundedTo(x, type).real;
 }
 
 } // namespace qopt::programs

@@ -16,6 +16,9 @@ namespace qopt::programs {
 /// What numbers that share a scale are rounded to.
 struct Grid {
   Real scale, offset;
+  /// How far from these a device's may be; a step of a type more or less is
+  /// one error, not the eighth part of what is within reach.
+  double scaleReach = 0, offsetReach = 0;
   double lowest = 0, highest = 0; ///< codes
   bool integers = true;           ///< else numbers of e4m3
 

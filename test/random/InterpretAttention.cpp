@@ -22,7 +22,36 @@ struct Interpreter::Entry {
   const Real *key, *value;
   const double *keySizes, *valueSizes;
   double bias;
+  size_t origin; ///< equal where it is the same token once more
 };
+
+/// For each position the first one with the same numbers: it is the same token,
+/// and a device makes the same error in it.
+static std::vector<size_t> originsOf(const Real *numbers, int64_t positions,
+                                     int64_t stride, int64_t size) {
+  std::map<std::vector<double>, size_t> first;
+  std::vector<size_t> origins;
+  for (int64_t j = 0; j < positions; ++j) {
+    std::vector<double> row;
+    for (int64_t d = 0; d < size; ++d)
+      row.push_back(numbers[j * stride + d].value);
+    origins.push_back(
+        first.try_emplace(std::move(row), size_t(j)).first->second);
+  }
+  return origins;
+}
+
+/// The origins of entries as numbers from 0 on, and how many these are.
+template <typename Entry>
+static std::pair<std::vector<size_t>, size_t>
+tokensOf(const std::vector<Entry> &entries) {
+  std::map<size_t, size_t> numbers;
+  std::vector<size_t> tokens;
+  for (const Entry &entry : entries)
+    tokens.push_back(
+        numbers.try_emplace(entry.origin, numbers.size()).first->second);
+  return {tokens, numbers.size()};
+}
 
 /// result = Σ softmax(scores) · values.
 void Interpreter::attend(const Query &query, const std::vector<Entry> &entries,
@@ -62,18 +91,26 @@ void Interpreter::attend(const Query &query, const std::vector<Entry> &entries,
                     ? 0x1p-18 * std::sqrt(double(entries.size()))
                     : 0;
   own = sumError(int64_t(entries.size())) + narrow;
+  // A mean is no nearer than its numbers are: those of tokens that are alike
+  // are rounded alike, as far back as they have been. Errors of scores that are
+  // alike cancel where values are; those of the same token add up.
+  auto [token, tokens] = tokensOf(entries);
+  std::vector<double> ofScores(tokens);
   for (int64_t d = 0; d < query.size; ++d) {
-    double mean = 0, squares = 0;
+    double mean = 0, squares = 0, ofValues = 0;
     for (size_t j = 0; j < entries.size(); ++j)
       mean += scores[j] / sum * entries[j].value[d].value;
+    std::fill(ofScores.begin(), ofScores.end(), 0);
     for (size_t j = 0; j < entries.size(); ++j) {
       const Real &value = entries[j].value[d];
-      double share = scores[j] / sum,
-             each = together(value.error, errors[j] * (value.value - mean),
-                             own * entries[j].valueSizes[d]);
+      double share = scores[j] / sum, each = own * entries[j].valueSizes[d];
+      ofValues += share * value.error;
+      ofScores[token[j]] += share * errors[j] * std::abs(value.value - mean);
       squares += share * share * each * each;
     }
-    result[d] = {mean, std::sqrt(squares)};
+    for (double error : ofScores)
+      squares += error * error;
+    result[d] = {mean, together(ofValues, std::sqrt(squares))};
     result[d].add(lost);
   }
 }
@@ -197,8 +234,12 @@ qopt::Status Interpreter::cachedAttention(ir::CachedAttentionOp op) {
     for (int64_t head = 0; head < heads; ++head) {
       Entries keys =
           keysOf(layer.keys[slice.sequence], head / shared, type, number);
-      Entries values =
-          valuesOf(layer.values[slice.sequence], head / shared, type, number);
+      const std::vector<Real> &all = layer.values[slice.sequence];
+      Entries values = valuesOf(all, head / shared, type, number);
+      int64_t width = size * type.getKvHeads();
+      std::vector<size_t> origins =
+          originsOf(all.data() + head / shared * size,
+                    int64_t(all.size()) / width, width, size);
       double slope =
           op.getAlibiSlopes() ? (*op.getAlibiSlopes())[size_t(head)] : 0;
       for (int64_t i = 0; i < slice.tokens; ++i) {
@@ -214,7 +255,7 @@ qopt::Status Interpreter::cachedAttention(ir::CachedAttentionOp op) {
                           (wide ? v.wide : v.codes).data() + place,
                           (wide ? k.wideSizes : k.codeSizes).data() + place,
                           (wide ? v.wideSizes : v.codeSizes).data() + place,
-                          slope * double(j - at)});
+                          slope * double(j - at), origins[size_t(j)]});
         }
         Real *row = result.row((token + i) * heads + head);
         std::vector<Real> query(row, row + size);
@@ -243,8 +284,11 @@ qopt::Status Interpreter::attention(ir::AttentionOp op) {
   Bounded result;
   result.shape = q.shape;
   result.numbers.resize(q.numbers.size());
-  for (int64_t i = 0; i < queries; ++i)
-    for (int64_t head = 0; head < heads; ++head) {
+  for (int64_t head = 0; head < heads; ++head) {
+    std::vector<size_t> origins =
+        originsOf(v.numbers.data() + head / shared * positions * size,
+                  positions, size, size);
+    for (int64_t i = 0; i < queries; ++i) {
       int64_t at = i + positions - queries;
       std::vector<Entry> seen;
       for (int64_t j = 0; j < positions; ++j) {
@@ -252,13 +296,15 @@ qopt::Status Interpreter::attention(ir::AttentionOp op) {
           continue;
         auto place = size_t((head / shared * positions + j) * size);
         seen.push_back({k.numbers.data() + place, v.numbers.data() + place,
-                        keySizes.data() + place, valueSizes.data() + place, 0});
+                        keySizes.data() + place, valueSizes.data() + place, 0,
+                        origins[size_t(j)]});
       }
       attend({q.row(i * heads + head), size, op.getScale().convertToDouble(),
               op.getSoftcap() ? op.getSoftcap()->convertToDouble() : 0,
               /*scaledKeys=*/precision.gpu},
              seen, result.row(i * heads + head));
     }
+  }
   keep(op.getResult(), std::move(result));
   return {};
 }

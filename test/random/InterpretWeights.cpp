@@ -3,6 +3,7 @@
 #include "Interpreter.h"
 #include "lib/Driver/WeightEvaluator.h"
 #include "lib/Quant/Element.h"
+#include "lib/Quant/FloatConversion.h"
 
 #include <algorithm>
 
@@ -21,6 +22,21 @@ static double largestTerm(const quant::Format &format, Precision precision) {
   if (!precision.gpu)
     return codes;
   return codes + (element.bits == 8 ? 1024 : std::exp2(4 + element.bits));
+}
+
+/// What a GPU's table, which is of 16 bits, adds to a weight whose code is one
+/// of nf4's numbers: the same for each weight with that code, whatever the x
+/// (lib/Kernels/SkinnyLinear/SkinnyLinearBook.h).
+static double bookDrift(const quant::Format &format, double value, double scale,
+                        Precision precision) {
+  const quant::Element &element = quant::elementOf(format.element);
+  if (!element.numbers || !precision.narrow || scale == 0)
+    return 0;
+  auto number = float(value / scale);
+  float kept = precision.half
+                   ? quant::halfToFloat(quant::floatToHalf(number))
+                   : quant::bfloat16ToFloat(quant::floatToBfloat16(number));
+  return (double(kept) - double(number)) * scale;
 }
 
 qopt::Status Interpreter::addRows(Value part, Weight &weight) const {
@@ -50,6 +66,8 @@ qopt::Status Interpreter::addRows(Value part, Weight &weight) const {
       weight.values.push_back(value);
       weight.sizes.push_back(std::abs(value) +
                              scale * (term ? term + std::abs(zeros[g]) : 0));
+      weight.drift.push_back(
+          precision.gpu ? bookDrift(format, value, scale, precision) : 0);
       // RoundedWeight.h: a code less its zero point, times a scale, each
       // rounded, and what a fraction of the zero point adds.
       weight.rounding.push_back(
@@ -109,17 +127,20 @@ qopt::Status Interpreter::linear(ir::LinearOp op) {
     for (int64_t n = 0; n < weight.rows; ++n) {
       const double *w = &weight.values[size_t(n * weight.columns)],
                    *size = &weight.sizes[size_t(n * weight.columns)],
-                   *loss = &weight.rounding[size_t(n * weight.columns)];
-      double sum = 0, squares = 0, terms = 0;
+                   *loss = &weight.rounding[size_t(n * weight.columns)],
+                   *drift = &weight.drift[size_t(n * weight.columns)];
+      double sum = 0, squares = 0, terms = 0, drifted = 0;
       for (int64_t k = 0; k < weight.columns; ++k) {
         double x = in[k].value, carried = in[k].error * w[k],
                own = x * (unit / 2 * loss[k] + least), term = x * size[k];
         sum += x * w[k];
         squares += carried * carried + own * own;
         terms += term * term;
+        drifted += x * drift[k];
       }
       Real y{sum, std::sqrt(squares)};
       y.add(sums * std::sqrt(terms));
+      y.add(std::abs(drifted));
       if (bias)
         y = y + bias->numbers[size_t(n)];
       if (residual)

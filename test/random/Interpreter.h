@@ -57,6 +57,8 @@ private:
     std::vector<double> sizes;
     /// Bounds on what is lost where a weight is rounded to 16 bits.
     std::vector<double> rounding;
+    /// What a device's own numbers of codes add, known but for the x.
+    std::vector<double> drift;
     bool alwaysRounded = false; ///< groups of 16 on a GPU
   };
   /// What a layer of the cache has been given, in f64.
