@@ -102,8 +102,10 @@ static bool lowerOp(Operation *op, const OnnxLoweringTable &table,
       succeeded(lowerContent(op->getResult(0), context)))
     return true;
   if (isa<onnx::IfOp>(op)) {
-    context.reason = "its condition is no constant; a branch is chosen before "
-                     "the model runs";
+    context.reason =
+        "its condition is no constant, and its branches cannot both be "
+        "computed: they have values of sizes that are not known "
+        "or differ, or look up places";
     return false;
   }
   auto lower = table.find(op->getName().getStringRef());

@@ -133,6 +133,61 @@ struct InlineBranch : OpRewritePattern<IfOp> {
   }
 };
 
+/// Whether computing a branch that is not taken changes nothing: no value in it
+/// has a size that only a call knows, so that none can be wrong, and nothing
+/// reads a place, or divides, by numbers that only its own condition makes
+/// good.
+static bool canAlwaysRun(Block &branch) {
+  for (Operation &op : branch.without_terminator()) {
+    if (op.getNumRegions() || isa<GatherOp, GatherElementsOp, GatherNDOp,
+                                  ScatterElementsOp, ScatterNDOp, OneHotOp>(op))
+      return false;
+    if (isa<DivOp, ModOp>(op) &&
+        isa<IntegerType>(getElementTypeOrSelf(op.getResult(0))))
+      return false;
+    for (Value value : op.getResults())
+      if (auto type = dyn_cast<RankedTensorType>(value.getType());
+          !isAbsent(value) && !(type && type.hasStaticShape()))
+        return false;
+  }
+  return true;
+}
+
+/// Where the condition is data: both branches, and a choice of their values,
+/// which have one shape.
+struct SelectBranch : OpRewritePattern<IfOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(IfOp op,
+                                PatternRewriter &rewriter) const override {
+    auto condition = dyn_cast<RankedTensorType>(op.getCondition().getType());
+    if (isConstantOf(op.getCondition(), 1) ||
+        isConstantOf(op.getCondition(), 0) || !condition ||
+        !condition.hasStaticShape() || condition.getNumElements() != 1)
+      return rewriter.notifyMatchFailure(op, "the condition is no such data");
+    Block &yes = op.getThenBranch().front(), &no = op.getElseBranch().front();
+    SmallVector<Value> left(yes.getTerminator()->getOperands()),
+        right(no.getTerminator()->getOperands());
+    for (auto [a, b] : llvm::zip_equal(left, right)) {
+      auto type = dyn_cast<RankedTensorType>(a.getType());
+      if (!type || !type.hasStaticShape() || b.getType() != type ||
+          type.getRank() < condition.getRank())
+        return rewriter.notifyMatchFailure(op, "the shapes are not one");
+    }
+    if (!canAlwaysRun(yes) || !canAlwaysRun(no))
+      return rewriter.notifyMatchFailure(op, "a branch has to be skipped");
+    for (Block *branch : {&yes, &no}) {
+      rewriter.eraseOp(branch->getTerminator());
+      rewriter.inlineBlockBefore(branch, op);
+    }
+    SmallVector<Value> chosen;
+    for (auto [a, b] : llvm::zip_equal(left, right))
+      chosen.push_back(WhereOp::create(rewriter, op.getLoc(), a.getType(),
+                                       op.getCondition(), a, b));
+    rewriter.replaceOp(op, chosen);
+    return success();
+  }
+};
+
 } // namespace
 
 void qopt::passes::populateSimplifyArithmetic(RewritePatternSet &patterns) {
@@ -140,5 +195,5 @@ void qopt::passes::populateSimplifyArithmetic(RewritePatternSet &patterns) {
                DropNeutral<MulOp, 1, true>, DropNeutral<DivOp, 1, false>,
                DropNeutral<PowOp, 1, false>, DropNeutral<AndOp, 1, true>,
                DropNeutral<OrOp, 0, true>, DropDoubleNot, MergeCasts, DropWhere,
-               InlineBranch>(patterns.getContext());
+               InlineBranch, SelectBranch>(patterns.getContext());
 }

@@ -17,9 +17,9 @@ from test_onnx_nodes import as_array, as_tensor
 
 import qopt
 
-# Operators whose later operands are sizes and axes: they are constants in real models, and here.
+# Operators whose later operands are sizes, axes, ratios and modes: they are constants in real models, and here.
 SIZED = re.compile(
-    "Reduce|Reshape|Expand|Slice|Squeeze|Unsqueeze|Tile|TopK|Pad|CumSum|OneHot|ConstantOfShape|Split|Range|Trilu"
+    "Reduce|Reshape|Expand|Slice|Squeeze|Unsqueeze|Tile|TopK|Pad|CumSum|OneHot|ConstantOfShape|Split|Range|Trilu|Dropout"
 )
 # All tests are run in so many parts.
 PARTS = 16
@@ -174,6 +174,29 @@ def test_nodes_agree_on_the_emulator(part, tmp_path, ptx_only):
                 wrong[case.name] = found
     assert not wrong, f"{len(wrong)}:\n" + "\n".join(f"{k}: {v}" for k, v in wrong.items())
     assert passed > len(cases) / 3
+
+
+@pytest.mark.parametrize("device", ["host", "emulator"])
+def test_a_branch_that_data_chooses(tmp_path, ptx_only, device):
+    """One artifact takes either branch, by the condition of each call."""
+    make = onnx.helper.make_tensor_value_info
+
+    def branch(op):
+        output = make(f"by_{op}", onnx.TensorProto.FLOAT, [3, 2])
+        return onnx.helper.make_graph([onnx.helper.make_node(op, ["x"], [f"by_{op}"])], op, [], [output])
+
+    node = onnx.helper.make_node("If", ["flag"], ["y"], then_branch=branch("Neg"), else_branch=branch("Exp"))
+    inputs = [make("flag", onnx.TensorProto.BOOL, []), make("x", onnx.TensorProto.FLOAT, [3, 2])]
+    graph = onnx.helper.make_graph([node], "choice", inputs, [make("y", onnx.TensorProto.FLOAT, [3, 2])])
+    opset = onnx.helper.make_opsetid("", 21)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10), tmp_path / "model.onnx")
+    target = {} if device == "host" else {"target": "cuda", "arch": "sm_90a"}
+    qopt.compile(tmp_path / "model.onnx", tmp_path / "model.qopt", as_="graph", threads=1, **target)
+    model = qopt.load(tmp_path / "model.qopt", device=device, threads=1)
+    x = np.linspace(-1, 1, 6, dtype=np.float32).reshape(3, 2)
+    for flag, expected in ((True, -x), (False, np.exp(x))):
+        got = model.run({"flag": np.array(flag), "x": x})["y"]
+        np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
 def test_sizes_of_one_name_must_agree(tool, tmp_path):

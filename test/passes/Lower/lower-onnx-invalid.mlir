@@ -21,9 +21,9 @@ func.func @readers(%x: tensor<?xf32>, %from: tensor<1xi64>, %to: tensor<1xi64>) 
   return %b : tensor<f32>
 }
 
-// Simplification takes the branch of a constant condition; no other is left.
+// Simplification takes the branch of a constant condition, or both where they have one shape; no other is left.
 // CHECK: error: cannot compile 1 of the model's nodes
-// CHECK: node "/choice" (If): its condition is no constant; a branch is chosen before the model runs
+// CHECK: node "/choice" (If): its condition is no constant, and its branches cannot both be computed
 func.func @choice(%flag: tensor<i1>, %x: tensor<4xf32>) -> tensor<4xf32> {
   %y = onnx.If %flag : (tensor<i1>) -> tensor<4xf32> {
     %a = onnx.Neg %x : (tensor<4xf32>) -> tensor<4xf32>

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Onnx/GraphImporter.h"
 #include "lib/Import/Onnx/ops/Upgrades.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 
@@ -53,7 +54,10 @@ Status buildDropout(NodeContext &node) {
     node.number("ratio", 0.5f);
   if (node.hasInput(2)) {
     auto training = onnx::constantIntegers(node.input(2));
-    if (!training || training->size() != 1 || training->front() != 0)
+    bool off = training && training->size() == 1 && training->front() == 0,
+         dropsNothing =
+             node.hasInput(1) && matchPattern(node.input(1), m_AnyZeroFloat());
+    if (!off && !dropsNothing)
       return Status(StatusCode::Unsupported,
                     "training mode is not supported; export the model for "
                     "inference (model.eval() in PyTorch)");
