@@ -78,7 +78,8 @@ void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
                                 .overrides = formats.cacheOverrides,
                                 .page = formats.page,
                                 .recent = formats.recent,
-                                .first = formats.first}));
+                                .first = formats.first,
+                                .beforeRotary = formats.beforeRotary}));
   // Last: what is above asks for f32.
   function.addPass(createNarrowActivationsPass({.type = formats.type}));
   // Users of one weight that got one format share it.

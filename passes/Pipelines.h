@@ -48,6 +48,7 @@ struct AskedFormats {
   /// Of single layers of it: cache.LAYER.key=format, re:pattern=format.
   llvm::SmallVector<std::string> cacheOverrides;
   int64_t recent = 0, first = 0; ///< positions of it in f16
+  bool beforeRotary = false;     ///< keys of it ahead of their rotation
   int64_t page = 0;              ///< positions; 0: as raising chose
 };
 

@@ -2,6 +2,7 @@
 // spelling.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptAttrs.h"
+#include "dialects/QOpt/KeyRotation.h"
 #include "dialects/QOpt/QOptDialect.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -161,6 +162,8 @@ LogicalResult QOptDialect::verifyOperationAttribute(Operation *op,
                                                     NamedAttribute attribute) {
   if (attribute.getName() == kernelsAttribute)
     return verifyKernels(op, attribute.getValue());
+  if (attribute.getName() == keyRotationAttribute)
+    return verifyKeyRotation(op, attribute.getValue());
   if (attribute.getName() == contextAttribute &&
       !isa<IntegerAttr>(attribute.getValue()))
     return op->emitOpError("\"")

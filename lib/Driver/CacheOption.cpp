@@ -3,6 +3,7 @@
 #include "lib/Quant/VectorCodes.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
+#include <utility>
 
 using namespace llvm;
 
@@ -19,8 +20,10 @@ struct Refusal {
 };
 } // namespace
 
-/// `recent=N` or `first=N`.
-static bool readPositions(StringRef part, CacheOption &option) {
+/// `recent=N`, `first=N` or `before_rotary`.
+static bool readWord(StringRef part, CacheOption &option) {
+  if (part == "before_rotary")
+    return !std::exchange(option.beforeRotary, true);
   int64_t *number = part.consume_front("recent=")  ? &option.recent
                     : part.consume_front("first=") ? &option.first
                                                    : nullptr;
@@ -81,6 +84,10 @@ static Status checkTarget(const CacheOption &option, const quant::Format &key,
   if (refuse.options.target != TargetDevice::Cuda &&
       refuse.options.sumOrder.empty())
     return {};
+  if (option.beforeRotary)
+    return refuse(StatusCode::Unsupported,
+                  "keys ahead of their rotation are read by the host alone, "
+                  "in its own order of sums; leave before_rotary out");
   if (option.recent && !refuse.options.sumOrder.empty())
     return refuse(StatusCode::Unsupported,
                   "latest positions have no order of a GPU's sums on the host");
@@ -163,15 +170,17 @@ static StatusOr<CacheOption> parseCache(const CompileOptions &options) {
   option.keys = option.values = parts.front().str();
   bool good = !option.keys.empty();
   for (size_t i = 1; i < parts.size(); ++i) {
-    if (i == 1 && !parts[i].contains('='))
+    if (i == 1 && !parts[i].contains('=') && parts[i] != "before_rotary")
       option.values = parts[i].str();
     else
-      good &= readPositions(parts[i], option);
+      good &= readWord(parts[i], option);
   }
   if (!good || option.values.empty())
-    return refuse(StatusCode::InvalidArgument,
-                  "expected a format, or one of keys and one of values with a "
-                  "comma between, and recent=N and first=N behind them");
+    return refuse(
+        StatusCode::InvalidArgument,
+        "expected a format, or one of keys and one of values with a "
+        "comma between, and recent=N, first=N and before_rotary behind "
+        "them");
   StatusOr<quant::Format> key = quant::parseFormat(option.keys);
   StatusOr<quant::Format> value = quant::parseFormat(option.values);
   for (const auto &format : {key, value})

@@ -1,6 +1,6 @@
 // What `--kv` says: formats of keys and values, and which positions are kept in
 // f16 beside them. "int8", "int4_g32,f16",
-// "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16".
+// "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16,before_rotary".
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_CACHEOPTION_H
 #define QOPT_LIB_DRIVER_CACHEOPTION_H
@@ -18,9 +18,10 @@
 namespace qopt::driver {
 
 struct CacheOption {
-  std::string keys, values; ///< spelt formats; empty: as the model has them
-  int64_t recent = 0;       ///< latest positions in f16
-  int64_t first = 0;        ///< first positions in f16
+  std::string keys, values;  ///< spelt formats; empty: as the model has them
+  int64_t recent = 0;        ///< latest positions in f16
+  int64_t first = 0;         ///< first positions in f16
+  bool beforeRotary = false; ///< keys ahead of their rotation
 };
 
 /// Fails where no cache, or none of the target, is so; nor with a format of

@@ -1,6 +1,7 @@
 // The step of each qopt op: its operands and attributes, field by field.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/NodeLocation.h"
+#include "dialects/QOpt/KeyRotation.h"
 #include "lib/Driver/ArtifactConstants.h"
 #include "lib/Driver/CudaSteps.h"
 #include "lib/Driver/PlanBuilder.h"
@@ -240,6 +241,14 @@ public:
         return failure();
       slopes = *constant;
     }
+    int32_t frequencies = -1;
+    std::optional<ir::KeyRotation> rotation = ir::keyRotationOf(op);
+    if (rotation) {
+      FailureOr<uint32_t> constant = b.floatVector(rotation->frequencies);
+      if (failed(constant))
+        return failure();
+      frequencies = *constant;
+    }
     auto &step = b.addStep<plan::CachedAttentionT>(op);
     step.q = b.valueOf(op.getQ());
     step.y = b.valueOf(op.getResult());
@@ -250,6 +259,11 @@ public:
     if (op.getSoftcap())
       step.softcap = op.getSoftcap()->convertToFloat();
     step.alibi_slopes = slopes;
+    step.key_frequencies = frequencies;
+    if (rotation) {
+      step.key_scale = rotation->scale;
+      step.key_interleaved = rotation->interleaved;
+    }
     return addOrders<host::AttentionSumOrder>(op, step.orders);
   }
 

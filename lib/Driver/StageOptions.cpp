@@ -40,6 +40,7 @@ passes::AskedFormats askedFormats(const CompileOptions &options) {
   formats.values = cache->values;
   formats.recent = cache->recent;
   formats.first = cache->first;
+  formats.beforeRotary = cache->beforeRotary;
   llvm::append_range(formats.cacheOverrides, options.cacheFormats);
   auto activations = parseActivationOption(options);
   assert(activations.ok() && "the options are checked");

@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
+#include "dialects/QOpt/KeyRotation.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -99,6 +100,23 @@ private:
     return make.binary<onnx::MulOp>(slope, distance);
   }
 
+  /// Keys that are stored ahead of their rotation, as they are attended to:
+  /// rotated by the table of the queries.
+  FailureOr<Value> rotated(Value keys, ir::CachedAttentionOp op) {
+    std::optional<ir::KeyRotation> rotation = ir::keyRotationOf(op);
+    if (!rotation)
+      return keys;
+    auto queries = op.getQ().getDefiningOp<ir::RotaryOp>();
+    if (!queries || queries.getInterleaved() != rotation->interleaved)
+      return op.emitError("its keys are stored ahead of their rotation, and "
+                          "its queries are not rotated alike; leave "
+                          "before_rotary out of --kv");
+    return ir::RotaryOp::create(builder, op.getLoc(), keys.getType(), keys,
+                                queries.getCos(), queries.getSin(),
+                                queries.getInterleavedAttr())
+        .getResult();
+  }
+
   LogicalResult readDirectly(ir::CachedAttentionOp op) {
     ir::KVAppendOp append = appendOf(op);
     if (!append)
@@ -108,7 +126,10 @@ private:
     Value mask;
     if (auto slopes = op.getAlibiSlopes())
       mask = biases(*slopes, loc);
-    Value q = asBatch(op.getQ(), loc), k = asKeys(append.getK(), loc),
+    FailureOr<Value> keys = rotated(append.getK(), op);
+    if (failed(keys))
+      return failure();
+    Value q = asBatch(op.getQ(), loc), k = asKeys(*keys, loc),
           v = asKeys(append.getV(), loc);
     Value result = ir::AttentionOp::create(
         builder, loc, q.getType(), q, k, v, mask, op.getScaleAttr(),

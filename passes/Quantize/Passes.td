@@ -136,8 +136,9 @@ def SetCacheFormatPass : Pass<"qopt-set-cache-format", "::mlir::func::FuncOp"> {
     the given size, made larger for whole groups of keys. A layer's own format is that of the first override that matches
     `cache.LAYER.key` or `cache.LAYER.value`. Numerics: changes results, by the rounding of keys and values to
     their formats. Method: the type of the cache is replaced everywhere; scales of keys for each channel and a group of
-    positions, and latest positions in f16, are those of KIVI (arXiv 2402.02750), first positions in f16 those of KVQuant
-    (arXiv 2401.18079). Example: test/passes/Quantize/set-cache-format.mlir.
+    positions, and latest positions in f16, are those of KIVI (arXiv 2402.02750), first positions in f16 and keys ahead of
+    their rotation those of KVQuant (arXiv 2401.18079): then appends take what the rotation reads, and `qopt.key_rotation`
+    of the attention has the rotation. Example: test/passes/Quantize/set-cache-format.mlir.
   }];
   let options = [
     Option<"key", "key", "std::string", /*default=*/"\"\"", "format of keys; empty: as it is">,
@@ -147,6 +148,8 @@ def SetCacheFormatPass : Pass<"qopt-set-cache-format", "::mlir::func::FuncOp"> {
     Option<"page", "page", "int64_t", /*default=*/"0", "positions of a page; 0: as it is">,
     Option<"recent", "recent", "int64_t", /*default=*/"0", "latest positions that are kept in f16">,
     Option<"first", "first", "int64_t", /*default=*/"0", "first positions that are kept in f16">,
+    Option<"beforeRotary", "before-rotary", "bool", /*default=*/"false",
+           "keys are stored ahead of their rotation and rotated when they are read">,
   ];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }

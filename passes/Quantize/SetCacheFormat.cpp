@@ -1,9 +1,11 @@
 // The cache of a decoder is the state that grows with the context; what it is
 // stored in is the user's choice, or what a device can read.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/KeyRotation.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Quant/Format.h"
 #include "mlir/IR/AttrTypeSubElements.h"
+#include "mlir/IR/Matchers.h"
 #include "passes/Quantize/FormatOption.h"
 #include "passes/Quantize/FormatOverrides.h"
 #include "passes/Quantize/Passes.h"
@@ -24,6 +26,52 @@ struct Asked {
   std::optional<quant::Format> keys, values;
   passes::FormatOverrides layers;
 };
+
+/// The rotation that gives an append its keys, where it is one by their
+/// positions; nothing else could be done when they are read.
+std::optional<ir::KeyRotation> rotationOf(ir::KVAppendOp append) {
+  auto rotary = append.getK().getDefiningOp<ir::RotaryOp>();
+  auto table =
+      rotary ? rotary.getCos().getDefiningOp<ir::RotaryTableOp>() : nullptr;
+  DenseElementsAttr frequencies;
+  if (!table || rotary.getCos() != table.getCos() ||
+      rotary.getSin() != table.getSin() ||
+      !table.getPositions().getDefiningOp<ir::PositionsOp>() ||
+      !matchPattern(table.getInvFreq(), m_Constant(&frequencies)))
+    return std::nullopt;
+  ir::KeyRotation rotation;
+  for (const APFloat &frequency : frequencies.getValues<APFloat>())
+    rotation.frequencies.push_back(float(frequency.convertToDouble()));
+  rotation.scale = table.getScale().convertToFloat();
+  rotation.interleaved = rotary.getInterleaved();
+  return rotation;
+}
+
+/// Moves the rotation of keys from their appends to the attentions that read
+/// them.
+LogicalResult storeKeysBeforeRotary(func::FuncOp function) {
+  DenseMap<int64_t, ir::KeyRotation> rotations;
+  WalkResult found = function.walk([&](ir::KVAppendOp append) {
+    std::optional<ir::KeyRotation> rotation = rotationOf(append);
+    if (!rotation) {
+      append.emitError("keys of layer ")
+          << append.getLayer()
+          << " are not rotated by a table of their positions, so that "
+             "\"before_rotary\" of --kv has nothing to put off; leave it out";
+      return WalkResult::interrupt();
+    }
+    append.getKMutable().assign(
+        append.getK().getDefiningOp<ir::RotaryOp>().getX());
+    rotations[append.getLayer()] = *rotation;
+    return WalkResult::advance();
+  });
+  function.walk([&](ir::CachedAttentionOp attention) {
+    auto rotation = rotations.find(attention.getLayer());
+    if (rotation != rotations.end())
+      ir::setKeyRotation(attention, rotation->second);
+  });
+  return failure(found.wasInterrupted());
+}
 
 struct SetCacheFormat : passes::impl::SetCacheFormatPassBase<SetCacheFormat> {
   using SetCacheFormatPassBase::SetCacheFormatPassBase;
@@ -88,6 +136,8 @@ struct SetCacheFormat : passes::impl::SetCacheFormatPassBase<SetCacheFormat> {
                                  << "; expected a multiple of 16";
       return signalPassFailure();
     }
+    if (beforeRotary && failed(storeKeysBeforeRotary(getOperation())))
+      return signalPassFailure();
     bool valid = true;
     AttrTypeReplacer replacer;
     replacer.addReplacement([&](ir::KVCacheType type) -> Type {

@@ -6,6 +6,7 @@
 // Schedule with visitFields, a problemOf in KernelProblems.h, and a select()
 // below; the driver then reads the schedule (scheduleOf) and generates.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/KeyRotation.h"
 #include "lib/Kernels/AttentionPrefill/AttentionPrefill.h"
 #include "passes/Schedule/KernelProblems.h"
 #include "passes/Schedule/Passes.h"
@@ -121,6 +122,9 @@ private:
   }
 
   LogicalResult selectKernels(ir::CachedAttentionOp op) {
+    if (op->hasAttr(ir::keyRotationAttribute))
+      return op.emitError("no kernel of a GPU rotates keys that are stored "
+                          "ahead of their rotation");
     attention_decode::Problem problem = problemOf(op);
     for (const target::Target *target : targets) {
       for (int64_t tokens : decodeBuckets)

@@ -194,7 +194,8 @@ def compile(
                  least percent of equal first choices. Where one is missed nothing is written, and the error is of the code
                  GATE_FAILED; keep: write it all the same
     kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"; with latest and first
-                 positions in f16, "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16"; kv_format: of single layers,
+                 positions in f16, "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16", and on the host keys ahead of
+                 their rotation, "int4_asym_g32_zf,f16,before_rotary"; kv_format: of single layers,
                  "cache.LAYER.key=FORMAT", "cache.LAYER.value=FORMAT" or "re:PATTERN=FORMAT", or a list of those
     target       "host" or "cuda"; arch: the GPUs that machine code is made for, cpu: the processor of the host
     sum_order    on the host: "sm_90a", whose kernels' order of sums is followed, to compare results; slow

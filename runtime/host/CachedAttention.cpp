@@ -32,6 +32,7 @@ enum class Part : uint8_t { First, Codes, Latest };
 // After foreach_target.h.
 #include "runtime/host/AttentionTile-inl.h"
 #include "runtime/host/KeyGroups-inl.h"
+#include "runtime/host/KeyRotation-inl.h"
 #include "runtime/host/ValueGroups-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -161,7 +162,8 @@ struct CachedBlock {
   int64_t sequence, keyHead;
   QueryBlock queries;
   QueryRow *rows;          ///< of `queries`
-  float *keys, *values;    ///< [chunkKeys][D], for groups
+  float *keys, *values;    ///< [chunkKeys][D], for groups and rotation
+  Angle *angles;           ///< [2][R/2], for rotation
   ChunkScales scales = {}; ///< of a chunk
 };
 
@@ -192,6 +194,13 @@ HWY_INLINE void attendPartChunk(CachedBlock &block, Part part,
       value = quant::ElementType::F32;
     }
   }
+  if (a.keyRotation.count) {
+    // Positions rise from row to row; attendChunk reads no earlier group.
+    const int64_t before = HWY_MAX(block.rows[0].first - chunk.start, 0);
+    rotateKeys(a.keyRotation, key, layout.headSize, before / groupKeys, chunk,
+               block.angles, block.keys);
+    key = quant::ElementType::F32;
+  }
   attendChunk(block.queries, chunk, scoreFunction(key), valueFunction(value));
 }
 
@@ -217,10 +226,12 @@ HWY_INLINE void attendTokens(const CachedAttentionArguments &a,
   constexpr auto floatBytes = static_cast<int64_t>(sizeof(float));
   const int64_t rowBytes = (2 * size + chunkKeys + 2) * floatBytes +
                            static_cast<int64_t>(sizeof(QueryRow));
-  const int64_t wideKeys = a.layout.keyGroup() ? chunkKeys * size : 0;
+  const int64_t wideKeys =
+      a.layout.keyGroup() || a.keyRotation.count ? chunkKeys * size : 0;
   const int64_t wideValues = a.layout.valueGroup() ? chunkKeys * size : 0;
-  float *keys = static_cast<float *>(
-      threadScratch((wideKeys + wideValues) * floatBytes + count * rowBytes));
+  float *keys = static_cast<float *>(threadScratch(
+      (wideKeys + wideValues + 4 * a.keyRotation.count) * floatBytes +
+      count * rowBytes));
   float *values = keys + wideKeys;
   float *scores = values + wideValues;
   float *query = scores + count * chunkKeys;
@@ -228,6 +239,7 @@ HWY_INLINE void attendTokens(const CachedAttentionArguments &a,
   float *maxima = output + count * size;
   float *sums = maxima + count;
   QueryRow *rows = reinterpret_cast<QueryRow *>(sums + count);
+  Angle *angles = reinterpret_cast<Angle *>(rows + count);
   gatherQueries(a, tokens, keyHead, rows, query);
   CachedBlock block{a,
                     tokens.sequence,
@@ -236,7 +248,8 @@ HWY_INLINE void attendTokens(const CachedAttentionArguments &a,
                      sums, output},
                     rows,
                     keys,
-                    values};
+                    values,
+                    angles};
   startBlock(block.queries);
   if (a.layout.first)
     attendPart(block, Part::First);

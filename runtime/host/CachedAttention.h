@@ -7,6 +7,7 @@
 #define QOPT_RUNTIME_HOST_CACHEDATTENTION_H
 
 #include "runtime/host/Attention.h"
+#include "runtime/host/KeyRotation.h"
 #include "runtime/host/KvCacheLayout.h"
 #include "runtime/host/SumOrder.h"
 #include "runtime/host/ThreadPool.h"
@@ -60,6 +61,7 @@ struct CachedAttentionArguments {
   int64_t outputStride = 0;
   ScoreOptions options;
   const float *alibiSlopes = nullptr; ///< [heads], or null
+  KeyRotation keyRotation; ///< where keys are stored ahead of it; no order
   /// Of the sums; null for the fastest.
   const AttentionSumOrder *order = nullptr;
 };

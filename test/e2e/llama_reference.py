@@ -21,11 +21,13 @@ def exported_tensors(path):
 
 
 class Llama:
-    def __init__(self, folder, quantize=lambda weight: weight, stored=lambda keys: keys, read=lambda x: x):
+    def __init__(self, folder, quantize=lambda weight: weight, stored=lambda keys: keys, read=lambda x: x, ahead=False):
         """`stored`: what a cache makes of the keys [heads, tokens, size] of the tokens so far, by layer where it is a
-        dictionary; `read`: what the linears of the blocks make of their inputs [tokens, columns]."""
+        dictionary; `ahead`: it has them ahead of their rotation; `read`: what the linears of the blocks make of their
+        inputs [tokens, columns]."""
         self.stored = stored
         self.read = read
+        self.ahead = ahead
         self.config = json.loads((folder / "config.json").read_text())
         file = folder / "model.safetensors"
         tensors = load_file(file) if file.exists() else exported_tensors(folder / "model.onnx")
@@ -56,13 +58,14 @@ class Llama:
             return (x @ self.weights[f"{prefix}.{name}_proj.weight"].T).reshape(len(x), heads, -1).transpose(1, 0, 2)
 
         start = past[prefix][0].shape[1] if prefix in past else 0
-        q, k = (self.rotate(project(*names), start) for names in (("q", self.heads), ("k", self.kv_heads)))
-        v = project("v", self.kv_heads)
+        q, k, v = project("q", self.heads), project("k", self.kv_heads), project("v", self.kv_heads)
+        q, k = self.rotate(q, start), k if self.ahead else self.rotate(k, start)
         if start:
             k, v = (np.concatenate(pair, 1) for pair in zip(past[prefix], (k, v), strict=True))
         past[prefix] = k, v
         layer = int(prefix.split(".")[2])
         k = self.stored.get(layer, lambda keys: keys)(k) if isinstance(self.stored, dict) else self.stored(k)
+        k = self.rotate(k, 0) if self.ahead else k
         k, v = (np.repeat(t, self.heads // self.kv_heads, 0) for t in (k, v))
         scores = q @ k.transpose(0, 2, 1) * self.size**-0.5
         scores += np.triu(np.full(scores.shape[1:], -np.inf, np.float32), 1 + start)

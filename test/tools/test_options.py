@@ -52,7 +52,8 @@ REFUSED = {
         for target in ("host", "cuda")
     },
     "qopt-compile {stories} -o {none} --kv int8,recent=32,recent=32": "; expected a format, or one of keys and one of values",
-    "qopt-compile {stories} -o {none} --kv int8,recent=x": "recent=N and first=N behind them",
+    "qopt-compile {stories} -o {none} --kv int8,recent=x": "recent=N, first=N and before_rotary behind them",
+    "qopt-compile {stories} -o {none} --kv int8,before_rotary,before_rotary": "; expected a format, or one of keys",
     "qopt-compile {stories} -o {none} --kv int8,recent=40": "; expected a multiple of 32 latest and of 16 first positions",
     "qopt-compile {stories} -o {none} --kv int8,first=16": "first positions are kept beside latest ones; add recent=32",
     "qopt-compile {stories} -o {none} --kv int4_g64,f16,recent=32": (

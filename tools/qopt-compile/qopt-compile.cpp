@@ -141,7 +141,8 @@ void declareFormats(CLI::App &app, Arguments &arguments) {
       "bf16 int8 int4 fp8_e4m3 [GPU: not f32], int8_g32, int4_asym_g32_zf, "
       "int3_asym_g32_zf, int2_asym_g32_zf, … (keys: a scale a channel for 32 "
       "positions, values: a position for 32 channels), and "
-      ",recent=32,first=16 (latest and first positions in f16); "
+      ",recent=32,first=16 (latest and first positions in f16), "
+      ",before_rotary (keys ahead of their rotation) [host]; "
       "default: as in the model");
   cli::oneValueEach(
       add("--kv-format", o.cacheFormats,

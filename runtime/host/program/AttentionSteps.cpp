@@ -150,6 +150,18 @@ class CachedAttentionCommand
                           host::CachedAttentionArguments> {
 public:
   std::optional<host::AttentionSumOrder> order;
+
+  Status run(const HostCall &call) override {
+    host::KeyRotation &rotation = arguments.keyRotation;
+    if (rotation.count && !rotation.tables) {
+      tables = host::keyRotationTables(rotation);
+      rotation.tables = &tables;
+    }
+    return CacheCommand::run(call);
+  }
+
+private:
+  host::KeyRotationTables tables; ///< filled by the first run
 };
 
 class PositionsCommand : public HostCommand {
@@ -442,6 +454,29 @@ BoundCommand bindKvAppend(StepBinder &binder, const plan::KvAppend &step) {
   return std::unique_ptr<HostCommand>(std::move(command));
 }
 
+/// What rotates keys that are stored ahead of it.
+static Status fillKeyRotation(StepBinder &binder,
+                              const plan::CachedAttention &step,
+                              int64_t headSize, host::KeyRotation &rotation) {
+  if (step.key_frequencies() < 0)
+    return {};
+  auto id = uint32_t(step.key_frequencies());
+  rotation.count = binder.value(id).elements;
+  rotation.scale = step.key_scale();
+  rotation.interleaved = step.key_interleaved();
+  if (rotation.count <= 0 || rotation.count > headSize / 2)
+    return binder.fail("cannot rotate keys of " + std::to_string(headSize) +
+                       " channels by " + std::to_string(rotation.count) +
+                       " frequencies");
+  if (step.orders() && step.orders()->size() > 0)
+    return binder.fail("keys that are stored ahead of their rotation have no "
+                       "order of a GPU's sums");
+  QOPT_RETURN_IF_ERROR(binder.expect("the frequencies of its keys", id,
+                                     plan::DType::F32, rotation.count));
+  binder.point(rotation.frequencies, id);
+  return {};
+}
+
 BoundCommand bindCachedAttention(StepBinder &binder,
                                  const plan::CachedAttention &step) {
   auto command = std::make_unique<CachedAttentionCommand>();
@@ -465,6 +500,8 @@ BoundCommand bindCachedAttention(StepBinder &binder,
     QOPT_RETURN_IF_ERROR(binder.expect("its slopes",
                                        uint32_t(step.alibi_slopes()),
                                        plan::DType::F32, arguments.heads));
+  QOPT_RETURN_IF_ERROR(fillKeyRotation(binder, step, arguments.layout.headSize,
+                                       arguments.keyRotation));
   // New tokens of a sequence are at most those that no other must have.
   QOPT_RETURN_IF_ERROR(chooseOrder(
       binder, step.orders(), 1 + tokens - binder.function.inputs().sequences,

@@ -9,6 +9,7 @@
 // RUN: qopt-opt %s -qopt-set-cache-format='key=int8 value=int8 overrides=cache.0.key=int4_g32,re:value$=f16' | FileCheck %s --check-prefix=LAYERS
 // RUN: not qopt-opt %s -qopt-set-cache-format='overrides=cache.2.key=int8' 2>&1 | FileCheck %s --check-prefix=UNMATCHED
 // RUN: not qopt-opt %s -qopt-set-cache-format='overrides=re:key=int8,cache.0.key=f16' 2>&1 | FileCheck %s --check-prefix=HIDDEN
+// RUN: not qopt-opt %s -qopt-set-cache-format='before-rotary=true' 2>&1 | FileCheck %s --check-prefix=AHEAD
 // The cache has another type wherever it stands.
 
 // FORMAT: error: option "key": format "int7": unknown element type "int7"
@@ -21,6 +22,7 @@
 // UNMATCHED: error: --kv-format "cache.2.key=int8" matches no cache of the model; they are called cache.0.key, cache.0.value
 // HIDDEN: error: --kv-format "cache.0.key=f16" has no effect: all that it matches, an earlier one matches too
 // FP8: key = int8, value = fp8_e4m3, page = 16
+// AHEAD: error: keys of layer 0 are not rotated by a table of their positions, so that "before_rotary" of --kv has nothing to put off
 // PAGE: error: option "page" is 20; expected a multiple of 16
 
 !cache = !qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>
