@@ -69,6 +69,10 @@ struct CompileOptions {
   std::string output;    ///< the artifact; empty: see defaultOutput
   std::string tokenizer; ///< tokenizer.json; empty: the one beside the model
   ModelKind kind = ModelKind::Automatic;
+  /// "NAME=VALUE": inputs of one boolean or integer that are constants of the
+  /// artifact. An If on one of them is the branch that the value takes; inputs
+  /// that only the other one reads go away.
+  std::vector<std::string> inputs;
 
   /// Formats as lib/Quant spells them ("int4_g32"); empty: as in the file.
   std::string weights;

@@ -54,12 +54,29 @@ static std::string recordedText(const std::string &given) {
   return text.name == text.path ? file : text.name + "=" + file;
 }
 
-/// The options that change the artifact's content, as they were given and
-/// sorted by name; what was left to the default says nothing.
+using NamedValues = std::vector<std::pair<std::string, std::string>>;
+
+/// Those that say something, sorted by name.
+static std::vector<std::unique_ptr<plan::OptionT>>
+sortedOptions(NamedValues entries) {
+  llvm::erase_if(entries, [](auto &entry) { return entry.second.empty(); });
+  std::sort(entries.begin(), entries.end());
+  std::vector<std::unique_ptr<plan::OptionT>> result;
+  for (auto &[name, value] : entries) {
+    auto option = std::make_unique<plan::OptionT>();
+    option->name = name;
+    option->value = value;
+    result.push_back(std::move(option));
+  }
+  return result;
+}
+
+/// The options that change the artifact's content, as they were given; what was
+/// left to the default says nothing.
 static std::vector<std::unique_ptr<plan::OptionT>>
 recordedOptions(const CompileOptions &options) {
   bool gpu = options.target == TargetDevice::Cuda;
-  std::vector<std::pair<std::string, std::string>> entries{
+  NamedValues entries{
       {"activations", options.activations},
       {"algorithm", algorithmOf(options)},
       {"arch", gpu ? options.architectures : ""},
@@ -100,21 +117,13 @@ recordedOptions(const CompileOptions &options) {
       entries.emplace_back(name + ("." + std::to_string(i)), values[i]);
   };
   addAll("format", options.formats);
+  addAll("input", options.inputs);
   addAll("activation-format", options.activationFormats);
   addAll("kv-format", options.cacheFormats);
   for (size_t i = 0; i < options.validate.size(); ++i)
     entries.emplace_back("validate." + std::to_string(i),
                          recordedText(options.validate[i]));
-  llvm::erase_if(entries, [](auto &entry) { return entry.second.empty(); });
-  std::sort(entries.begin(), entries.end());
-  std::vector<std::unique_ptr<plan::OptionT>> result;
-  for (auto &[name, value] : entries) {
-    auto option = std::make_unique<plan::OptionT>();
-    option->name = name;
-    option->value = value;
-    result.push_back(std::move(option));
-  }
-  return result;
+  return sortedOptions(std::move(entries));
 }
 
 static StatusOr<std::unique_ptr<plan::DecoderT>>

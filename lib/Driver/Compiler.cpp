@@ -76,6 +76,7 @@ public:
       return found.status();
     companions = std::move(*found);
     import::ImportOptions importing;
+    importing.fixedInputs = options.inputs;
     if (purpose == Purpose::Check)
       importing.report = &report;
     auto imported = import::importOnnx(companions.model, importing, context);

@@ -87,6 +87,22 @@ static bool isSizes(Operation *op, const LoweringContext &context) {
          isa<IntegerType>(context.elementOf(op->getResult(0)));
 }
 
+/// Of a condition that is one of the model's inputs also what to do.
+static std::string whyNoBranch(onnx::IfOp op) {
+  std::string why =
+      "its condition is no constant, and its branches cannot both be computed: "
+      "they have values of sizes that are not known or differ, or look up "
+      "places";
+  auto input = dyn_cast<BlockArgument>(op->getOperand(0));
+  auto function =
+      input ? dyn_cast<func::FuncOp>(input.getOwner()->getParentOp()) : nullptr;
+  if (!function)
+    return why;
+  auto name =
+      function.getArgAttrOfType<StringAttr>(input.getArgNumber(), "qopt.name");
+  return name ? why + "; choose one, as with --input " + name.str() + "=true" : why;
+}
+
 /// Lowers one op; false with a reason in the context where that is not
 /// possible.
 static bool lowerOp(Operation *op, const OnnxLoweringTable &table,
@@ -102,10 +118,7 @@ static bool lowerOp(Operation *op, const OnnxLoweringTable &table,
       succeeded(lowerContent(op->getResult(0), context)))
     return true;
   if (isa<onnx::IfOp>(op)) {
-    context.reason =
-        "its condition is no constant, and its branches cannot both be "
-        "computed: they have values of sizes that are not known "
-        "or differ, or look up places";
+    context.reason = whyNoBranch(cast<onnx::IfOp>(op));
     return false;
   }
   auto lower = table.find(op->getName().getStringRef());

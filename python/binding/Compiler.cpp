@@ -59,6 +59,7 @@ void bindOptions(nb::module_ &m) {
       .def_rw("min_top1", &CompileOptions::leastSameTop)
       .def_rw("keep", &CompileOptions::keep)
       .def_rw("kv", &CompileOptions::cache)
+      .def_rw("input", &CompileOptions::inputs)
       .def_rw("kv_format", &CompileOptions::cacheFormats)
       .def_rw("target", &CompileOptions::target)
       .def_rw("arch", &CompileOptions::architectures)

@@ -123,6 +123,7 @@ def compile(
     output: str | os.PathLike[str] | None = None,
     *,
     as_: str | None = None,
+    input: str | Sequence[str] | None = None,
     weights: str | None = None,
     lm_head: str | None = None,
     embedding: str | None = None,
@@ -167,6 +168,9 @@ def compile(
     of the model's or its folder's name. The options are those of qopt-compile:
 
     as_          "automatic" (a decoder where the model is one), "decoder" or "graph"
+    input        "NAME=VALUE" or a list of those: inputs of one boolean or integer that are constants of the artifact; of an
+                 If on one of them the branch is compiled that the value takes, without inputs that only the other one
+                 reads, "use_cache_branch=true"
     weights      format of weights, "int4_g32"; default: as in the file
     lm_head      format of the head; default: `weights`
     embedding    format of the token embedding; default: that of the head where one weight is both, else as in the file
@@ -208,6 +212,7 @@ def compile(
 
     options = CompileOptions(
         as_=as_,
+        input=input,
         weights=weights,
         lm_head=lm_head,
         embedding=embedding,

@@ -15,6 +15,7 @@ class CompileOptions(TypedDict, total=False):
     """What they are and what they do by default: `qopt-compile --help`."""
 
     as_: str | None
+    input: str | Sequence[str] | None
     weights: str | None
     lm_head: str | None
     embedding: str | None
@@ -88,6 +89,7 @@ _FLAGS = ("strict", "keep")
 _LISTS = {
     "format": '"NAME=FORMAT"',
     "activation_format": '"NAME=FORMAT"',
+    "input": '"NAME=VALUE"',
     "kv_format": '"NAME=FORMAT"',
     "candidates": '"FORMAT"',
     "kv_candidates": '"FORMAT"',

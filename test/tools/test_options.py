@@ -174,7 +174,7 @@ def options_of(tool, name):
 def test_empty_and_repeated_values(tool, name):
     """Of every option that takes a value: "" is refused where it means nothing, and one value cannot hide another."""
     options = options_of(tool, name)
-    lists = {"--format", "--kv-format", "--size"} if name in ("qopt-compile", "qopt-inspect") else set()
+    lists = {"--format", "--input", "--kv-format", "--size"} if name in ("qopt-compile", "qopt-inspect") else set()
     assert len(options) >= 4
     for option, takes in options.items():
         if not takes:

@@ -95,6 +95,12 @@ void declareModel(CLI::App &app, Arguments &arguments) {
                      "where it is one")
           ->check(CLI::IsMember(kinds));
   arguments.useOnly(as, ofMeanings, "for the stages from qopt on");
+  cli::oneValueEach(app.add_option(
+      "--input", o.inputs,
+      "NAME=VALUE: an input of one boolean or integer that is a constant of "
+      "the artifact; of an If on it the branch is compiled that the value "
+      "takes, without inputs that only the other one reads: "
+      "use_cache_branch=true"));
 }
 
 /// An option that the stages from quantized on have a use for.

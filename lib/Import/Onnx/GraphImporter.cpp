@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Onnx/GraphImporter.h"
 #include "lib/Import/Onnx/CallLimits.h"
+#include "lib/Import/Onnx/FixedInputs.h"
 #include "lib/Import/Onnx/OpTable.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/ScopeExit.h"
 
 using namespace mlir;
@@ -364,9 +366,13 @@ static Status readInput(const onnx_file::ValueInfoProto &input,
 StatusOr<func::FuncOp>
 GraphImporter::declareFunction(const ImportOptions &options) {
   const GraphProto &graph = model.graph();
+  StatusOr<FixedInputs> fixed = FixedInputs::parse(options.fixedInputs);
+  if (!fixed)
+    return fixed.status();
   SmallVector<Type> types;
   SmallVector<Attribute> dims;
-  SmallVector<std::string> names;
+  SmallVector<std::string> names, all;
+  SmallVector<std::pair<std::string, ElementsAttr>> constants;
   for (const auto &input : graph.input()) {
     // Until IR 3 every initializer was an input too.
     if (scope->initializers.contains(input.name()))
@@ -374,10 +380,20 @@ GraphImporter::declareFunction(const ImportOptions &options) {
     Type type;
     Attribute sizes;
     QOPT_RETURN_IF_ERROR(readInput(input, context, type, sizes));
+    all.push_back(input.name());
+    StatusOr<ElementsAttr> value =
+        fixed->valueOf(input.name(), cast<RankedTensorType>(type));
+    if (!value)
+      return value.status();
+    if (*value) {
+      constants.emplace_back(input.name(), *value);
+      continue;
+    }
     types.push_back(type);
     dims.push_back(sizes);
     names.push_back(input.name());
   }
+  QOPT_RETURN_IF_ERROR(fixed->checkNames(all));
   auto function = func::FuncOp::create(builder, builder.getUnknownLoc(),
                                        options.functionName,
                                        builder.getFunctionType(types, {}));
@@ -392,6 +408,9 @@ GraphImporter::declareFunction(const ImportOptions &options) {
     shapes.declare(argument, cast<ArrayAttr>(dims[index]));
     QOPT_RETURN_IF_ERROR(define(name, argument));
   }
+  for (auto &[name, value] : constants)
+    QOPT_RETURN_IF_ERROR(define(
+        name, constant(NameLoc::get(builder.getStringAttr(name)), value)));
   return function;
 }
 
@@ -452,6 +471,18 @@ static void eraseUnused(Block &block) {
           eraseUnused(inner);
 }
 
+/// Of inputs that only branches read which are not taken a caller knows
+/// nothing to give: exporters fill them with tensors of some other shape.
+static Status dropUnread(func::FuncOp function) {
+  llvm::BitVector unread(function.getNumArguments());
+  for (BlockArgument argument : function.getArguments())
+    if (argument.use_empty())
+      unread.set(argument.getArgNumber());
+  if (failed(function.eraseArguments(unread)))
+    return Status(StatusCode::Internal, "an input could not be removed");
+  return {};
+}
+
 StatusOr<OwningOpRef<ModuleOp>>
 GraphImporter::run(const ImportOptions &options) {
   Builder b(&context);
@@ -468,6 +499,8 @@ GraphImporter::run(const ImportOptions &options) {
   QOPT_RETURN_IF_ERROR(importNodes(model.graph().node()));
   QOPT_RETURN_IF_ERROR(returnOutputs(*function));
   eraseUnused(function->getBody().front());
+  if (!options.fixedInputs.empty())
+    QOPT_RETURN_IF_ERROR(dropUnread(*function));
   (*module)->setAttr(
       "onnx.producer",
       b.getStringAttr(model.producer_name() + " " + model.producer_version()));

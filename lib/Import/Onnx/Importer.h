@@ -43,6 +43,9 @@ struct ImportReport {
 struct ImportOptions {
   /// The name of the function that the graph becomes.
   std::string functionName = "main";
+  /// "NAME=VALUE": inputs that are constants (FixedInputs.h). With one, inputs
+  /// that nothing reads are no arguments either.
+  std::vector<std::string> fixedInputs = {};
   /// Where it is given it is filled, also where the import fails, and no weight
   /// is read: elements of resources of more than `mostReadBytes`, and of files
   /// that are missing, are absent (StoredElements.h).
@@ -54,11 +57,11 @@ struct ImportOptions {
 constexpr uint64_t mostReadBytes = uint64_t(32) << 20;
 
 /// Reads `path`, a file or a folder with model.onnx. The function's arguments
-/// are the graph's inputs without initializers; arguments and results carry
-/// `qopt.name` and `onnx.dims` (a name, sum of names, or number per dimension).
-/// All tensors have ranked types. Status codes: NotFound, BadModel,
-/// Unsupported. The context must have the onnx and func dialects loaded or
-/// registered.
+/// are the graph's inputs without initializers and fixed values; arguments and
+/// results carry `qopt.name` and `onnx.dims` (a name, sum of names, or number
+/// per dimension). All tensors have ranked types. Status codes: NotFound,
+/// BadModel, Unsupported. The context must have the onnx and func dialects
+/// loaded or registered.
 StatusOr<mlir::OwningOpRef<mlir::ModuleOp>>
 importOnnx(const std::string &path, const ImportOptions &options,
            mlir::MLIRContext &context);
