@@ -93,11 +93,10 @@ Artifact::open(const std::string &path, const OpenOptions &options) {
         return Status(spec.status().code(),
                       "artifact '" + path + "': " + spec.status().message());
       artifact->decoderSpec = std::move(*spec);
-    } else {
-      const plan::Function &function = *plan.functions()->Get(0);
-      artifact->inputSpecs = specsOf(function, function.inputs());
-      artifact->outputSpecs = specsOf(function, function.outputs());
     }
+    for (const plan::Function *function : *plan.functions())
+      artifact->functionNames.push_back(text(function->name()));
+    artifact->choose(artifact->functionNames.size() == 1 ? 0 : -1);
     return std::shared_ptr<const Artifact>(std::move(artifact));
   } catch (const std::bad_alloc &) {
     return Status(StatusCode::OutOfResources,
@@ -109,7 +108,58 @@ Artifact::Artifact(std::shared_ptr<const runtime::LoadedModel> loaded)
     : loaded(std::move(loaded)) {}
 Artifact::~Artifact() = default;
 
+void Artifact::choose(int32_t index) {
+  chosen = index;
+  if (index < 0 || isDecoder())
+    return;
+  const plan::Function &function =
+      *loaded->plan().functions()->Get(uint32_t(index));
+  inputSpecs = specsOf(function, function.inputs());
+  outputSpecs = specsOf(function, function.outputs());
+}
+
+/// "a", "b" or "c", with `last` before the last one.
+static std::string listOf(const std::vector<std::string> &names,
+                          const char *last) {
+  std::string list;
+  for (const std::string &name : names) {
+    if (!list.empty())
+      list += &name == &names.back() ? last : ", ";
+    list += "\"" + name + "\"";
+  }
+  return list;
+}
+
+StatusOr<std::shared_ptr<const Artifact>>
+Artifact::function(const std::string &name) const {
+  try {
+    for (size_t i = 0; i < functionNames.size(); ++i) {
+      if (name.empty() ? functionNames.size() > 1 : functionNames[i] != name)
+        continue;
+      std::shared_ptr<Artifact> view(new Artifact(loaded));
+      view->shownPath = shownPath;
+      view->functionNames = functionNames;
+      view->decoderSpec = decoderSpec;
+      view->choose(int32_t(i));
+      return std::shared_ptr<const Artifact>(std::move(view));
+    }
+    std::string says =
+        name.empty()
+            ? "has several functions; choose " + listOf(functionNames, " or ")
+            : "has no function \"" + name + "\"; it has " +
+                  listOf(functionNames, " and ");
+    return Status(StatusCode::InvalidArgument,
+                  "artifact '" + shownPath + "' " + says);
+  } catch (const std::bad_alloc &) {
+    return Status(StatusCode::OutOfResources,
+                  "no memory to open '" + shownPath + "'");
+  }
+}
+
 const std::string &Artifact::path() const { return shownPath; }
+const std::vector<std::string> &Artifact::functions() const {
+  return functionNames;
+}
 bool Artifact::isDecoder() const { return loaded->plan().decoder() != nullptr; }
 const std::vector<TensorSpec> &Artifact::inputs() const { return inputSpecs; }
 const std::vector<TensorSpec> &Artifact::outputs() const { return outputSpecs; }

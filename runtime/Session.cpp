@@ -16,7 +16,8 @@ public:
   Implementation(std::shared_ptr<const Artifact> artifact,
                  std::shared_ptr<runtime::Device> device)
       : artifact(std::move(artifact)),
-        executor(this->artifact->model(), std::move(device), 0) {}
+        executor(this->artifact->model(), std::move(device),
+                 uint32_t(this->artifact->functionIndex())) {}
 
   /// Finds every input by name, checks its type and rank, and binds the sizes.
   StatusOr<const runtime::BoundFunction *>
@@ -121,6 +122,8 @@ Session::create(std::shared_ptr<const Artifact> artifact,
                     "artifact '" + artifact->path() +
                         "' is a decoder, which generates text; compile it "
                         "with --as graph to run it on tensors");
+    if (artifact->functionIndex() < 0)
+      return artifact->function("").status(); // which says what there is
     StatusOr<std::shared_ptr<runtime::Device>> device = runtime::openDevice(
         artifact->model()->plan(), options.device, options.threads);
     if (!device.ok())

@@ -67,7 +67,15 @@ public:
   /// A decoder generates text through Engine.h; every other artifact is a graph
   /// for Session.h.
   bool isDecoder() const;
-  /// Of a graph; empty for a decoder.
+  /// The graphs of a model of several files, "encoder", "decoder" and
+  /// "decoder_with_past"; one of every other artifact.
+  const std::vector<std::string> &functions() const;
+  /// The same artifact, opened once, for its graph `name`: inputs, outputs and
+  /// sessions are those of that graph. Without a name the only one.
+  /// InvalidArgument, with all names, where there is none or a choice.
+  StatusOr<std::shared_ptr<const Artifact>>
+  function(const std::string &name) const;
+  /// Of a graph; empty for a decoder, and while none of several is chosen.
   const std::vector<TensorSpec> &inputs() const;
   const std::vector<TensorSpec> &outputs() const;
   /// Of a decoder; zeros for a graph.
@@ -84,11 +92,17 @@ public:
   const std::shared_ptr<const runtime::LoadedModel> &model() const {
     return loaded;
   }
+  /// Of the chosen graph among functions(); -1: none of several is.
+  int32_t functionIndex() const { return chosen; }
 
 private:
   explicit Artifact(std::shared_ptr<const runtime::LoadedModel> loaded);
   std::shared_ptr<const runtime::LoadedModel> loaded;
+  void choose(int32_t index);
+
   std::string shownPath;
+  std::vector<std::string> functionNames;
+  int32_t chosen = 0;
   std::vector<TensorSpec> inputSpecs, outputSpecs;
   DecoderSpec decoderSpec;
 };

@@ -67,6 +67,16 @@ typedef enum qopt_open_flags {
 QOPT_C_API qopt_status qopt_artifact_open(const char *path, int flags,
                                           qopt_artifact **artifact);
 QOPT_C_API void qopt_artifact_release(qopt_artifact *artifact);
+/* The graphs of a model of several files; one of every other artifact. A name
+ * lives as long as the artifact, and is NULL for an index beyond the last. */
+QOPT_C_API size_t qopt_artifact_function_count(const qopt_artifact *artifact);
+QOPT_C_API const char *
+qopt_artifact_function_name(const qopt_artifact *artifact, size_t index);
+/* A handle of its own for one of them, which shares what is open: its inputs,
+ * outputs and sessions are that graph's. Those of several have none. */
+QOPT_C_API qopt_status qopt_artifact_function(const qopt_artifact *artifact,
+                                              const char *name,
+                                              qopt_artifact **function);
 /* 1: text is generated from it; 0: it runs on tensors. */
 QOPT_C_API int qopt_artifact_is_decoder(const qopt_artifact *artifact);
 

@@ -12,6 +12,7 @@
 #include "lib/Driver/Blame.h"
 #include "lib/Driver/CacheOption.h"
 #include "lib/Driver/Companions.h"
+#include "lib/Driver/CompileParts.h"
 #include "lib/Driver/CudaEmission.h"
 #include "lib/Driver/DecoderContext.h"
 #include "lib/Driver/DiagnosticCollector.h"
@@ -19,6 +20,7 @@
 #include "lib/Driver/HostSteps.h"
 #include "lib/Driver/ModelCheck.h"
 #include "lib/Driver/ModelChecks.h"
+#include "lib/Driver/OptionChecks.h"
 #include "lib/Driver/Quantization.h"
 #include "lib/Driver/RemarkCollector.h"
 #include "lib/Driver/StageOptions.h"
@@ -399,79 +401,6 @@ private:
 
 } // namespace
 
-/// The host follows one GPU, and rounds where it does.
-static Status checkSumOrder(const CompileOptions &options) {
-  if (options.sumOrder.empty())
-    return Status();
-  std::string given = "--sum-order is \"" + options.sumOrder + "\"";
-  auto targets = target::parseArchitectures(options.sumOrder);
-  if (!targets.ok() || targets->size() != 1)
-    return Status(StatusCode::InvalidArgument,
-                  given + "; expected one architecture, as sm_90a or sm_80");
-  if (options.target != TargetDevice::Host)
-    return Status(StatusCode::InvalidArgument,
-                  given + ", but a GPU has its own; leave it out");
-  auto activations = driver::parseActivationOption(options);
-  if (activations.ok() && activations->type == "f32")
-    return Status(StatusCode::InvalidArgument,
-                  given + ", but activations are not those of a GPU; expected "
-                          "--activations f16 or bf16 beside it");
-  return Status();
-}
-
-/// What belongs to one target only.
-static Status checkTarget(const CompileOptions &options) {
-  bool gpu = options.target == TargetDevice::Cuda;
-  QOPT_RETURN_IF_ERROR(driver::parseCacheOption(options).status());
-  QOPT_RETURN_IF_ERROR(driver::parseActivationOption(options).status());
-  QOPT_RETURN_IF_ERROR(driver::checkActivationFormats(options));
-  QOPT_RETURN_IF_ERROR(checkSumOrder(options));
-  if (gpu) {
-    if (auto targets = target::parseArchitectures(options.architectures);
-        !targets.ok())
-      return Status(targets.status().code(),
-                    "--arch: " + targets.status().message());
-  }
-  return Status();
-}
-
-/// Values that the command line refuses by itself, for every other caller.
-static Status checkOptions(const CompileOptions &options) {
-  QOPT_RETURN_IF_ERROR(checkTarget(options));
-  if (Status status = driver::checkAlgorithm(options.algorithm); !status.ok())
-    return Status(status.code(), "--algorithm: " + status.message());
-  QOPT_RETURN_IF_ERROR(driver::checkQuantizationOptions(options));
-  QOPT_RETURN_IF_ERROR(driver::checkValidationOptions(options));
-  if (options.context < 0 || options.context > longestContext)
-    return Status(StatusCode::InvalidArgument,
-                  "--context is " + std::to_string(options.context) +
-                      "; expected 1 to " + std::to_string(longestContext) +
-                      ", or 0 for the model's own");
-  if (auto target = codegen::parseHostTarget(options.cpu); !target)
-    return Status(target.status().code(),
-                  "--cpu: " + target.status().message());
-  if (options.calibrateTokens < 1)
-    return Status(StatusCode::InvalidArgument,
-                  "--calibrate-tokens is " +
-                      std::to_string(options.calibrateTokens) +
-                      "; expected 1 or more");
-  if (options.threads > mostThreads)
-    return Status(StatusCode::InvalidArgument,
-                  "--threads is " + std::to_string(options.threads) +
-                      "; expected at most " + std::to_string(mostThreads));
-  return Status();
-}
-
-/// Of who says without a budget how many sequences a step has, and on which
-/// host.
-static Status checkStepOptions(const CompileOptions &asked) {
-  CompileOptions options = asked;
-  options.batch = 1;
-  options.hostRates.clear();
-  QOPT_RETURN_IF_ERROR(checkOptions(options));
-  return driver::checkHostRates(asked);
-}
-
 std::string defaultOutput(const std::string &model) {
   SmallString<256> path(model);
   bool isFolder = llvm::sys::fs::is_directory(path);
@@ -488,10 +417,15 @@ std::string defaultOutput(const std::string &model) {
 StatusOr<CompileSummary> compile(const CompileOptions &asked,
                                  const Progress &progress,
                                  const Notice &notice) {
-  QOPT_RETURN_IF_ERROR(checkOptions(asked));
+  QOPT_RETURN_IF_ERROR(driver::checkOptions(asked));
   CompileOptions options = asked;
   if (options.output.empty())
     options.output = defaultOutput(options.model);
+  auto parts = import::locateParts(options.model);
+  if (!parts.ok())
+    return parts.status();
+  if (!parts->empty())
+    return driver::compileParts(*parts, options, progress, notice);
   CompileSummary summary;
   summary.output = options.output;
   Compilation compilation(options, summary);
@@ -502,7 +436,8 @@ StatusOr<CompileSummary> compile(const CompileOptions &asked,
 
 StatusOr<CheckSummary> check(const CompileOptions &asked) {
   CompileOptions options = asked;
-  QOPT_RETURN_IF_ERROR(checkStepOptions(asked));
+  QOPT_RETURN_IF_ERROR(driver::checkStepOptions(asked));
+  QOPT_RETURN_IF_ERROR(driver::refuseParts(asked.model, "--check"));
   codegen::TemporaryFolder folder("qopt-check");
   QOPT_RETURN_IF_ERROR(folder.made());
   options.output = folder.file("model.qopt");
@@ -517,7 +452,8 @@ StatusOr<CheckSummary> check(const CompileOptions &asked) {
 
 StatusOr<BlameSummary> blame(const CompileOptions &options,
                              const Progress &progress, const Notice &notice) {
-  QOPT_RETURN_IF_ERROR(checkOptions(options));
+  QOPT_RETURN_IF_ERROR(driver::checkOptions(options));
+  QOPT_RETURN_IF_ERROR(driver::refuseParts(options.model, "--blame"));
   if (options.validate.empty() && options.calibrate.empty() &&
       options.plan.empty())
     return Status(StatusCode::InvalidArgument,
@@ -559,8 +495,9 @@ static Status checkStage(const CompileOptions &options, Stage stage) {
 
 StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage,
                                 CompileSummary *result) {
-  QOPT_RETURN_IF_ERROR(checkOptions(options));
+  QOPT_RETURN_IF_ERROR(driver::checkOptions(options));
   QOPT_RETURN_IF_ERROR(checkStage(options, stage));
+  QOPT_RETURN_IF_ERROR(driver::refuseParts(options.model, "--emit"));
   CompileSummary summary;
   Compilation compilation(options, summary);
   QOPT_RETURN_IF_ERROR(compilation.run(stage));
@@ -573,7 +510,8 @@ StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage,
 }
 
 StatusOr<CompileSummary> describeKernels(const CompileOptions &options) {
-  QOPT_RETURN_IF_ERROR(checkOptions(options));
+  QOPT_RETURN_IF_ERROR(driver::checkOptions(options));
+  QOPT_RETURN_IF_ERROR(driver::refuseParts(options.model, "--emit"));
   if (options.target != TargetDevice::Cuda)
     return Status(StatusCode::InvalidArgument,
                   "kernels are described for the target cuda");
@@ -585,7 +523,8 @@ StatusOr<CompileSummary> describeKernels(const CompileOptions &options) {
 }
 
 StatusOr<std::vector<StepSummary>> predictSteps(const CompileOptions &options) {
-  QOPT_RETURN_IF_ERROR(checkStepOptions(options));
+  QOPT_RETURN_IF_ERROR(driver::checkStepOptions(options));
+  QOPT_RETURN_IF_ERROR(driver::refuseParts(options.model, "a prediction"));
   CompileSummary summary;
   Compilation compilation(options, summary);
   QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels));

@@ -54,6 +54,15 @@ void bindArtifact(nb::module_ &m) {
           "is_decoder",
           [](const OpenArtifact &o) { return o.artifact->isDecoder(); })
       .def_prop_ro(
+          "functions",
+          [](const OpenArtifact &o) { return o.artifact->functions(); })
+      .def(
+          "function",
+          [](const OpenArtifact &o, const std::string &name) {
+            return OpenArtifact{valueOf(o.artifact->function(name))};
+          },
+          "name"_a)
+      .def_prop_ro(
           "inputs",
           [](const OpenArtifact &o) { return describe(o.artifact->inputs()); },
           nb::sig("def inputs(self) -> "

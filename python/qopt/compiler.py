@@ -165,7 +165,8 @@ def compile(
     **unknown: NoReturn,
 ) -> CompileSummary:
     """Compiles `model` (a file or its folder) into the artifact `output`: without one, NAME.qopt in the current folder,
-    of the model's or its folder's name. The options are those of qopt-compile:
+    of the model's or its folder's name. Of a folder with encoder_model.onnx and a decoder beside it all files become
+    one artifact, whose graphs `load` chooses by `function`. The options are those of qopt-compile:
 
     as_          "automatic" (a decoder where the model is one), "decoder" or "graph"
     input        "NAME=VALUE" or a list of those: inputs of one boolean or integer that are constants of the artifact; of an

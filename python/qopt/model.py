@@ -87,6 +87,11 @@ class Model:
         return "decoder" if self._engine else "graph"
 
     @property
+    def functions(self) -> list[str]:
+        """The graphs of a model of several files, one of which `load` has chosen; one name of every other artifact."""
+        return list(self._artifact.functions)
+
+    @property
     def inputs(self) -> list[TensorSpec]:
         """The signature of a graph; empty for a decoder."""
         return [TensorSpec(*spec) for spec in self._artifact.inputs]
@@ -239,12 +244,15 @@ def load(
     device: str | None = None,
     trust: bool = False,
     tokenizer: str | os.PathLike[str] | None = None,
+    function: str | None = None,
 ) -> Model:
     """Opens an artifact. `threads` 0 means one for each processor; `device` is "host", "cuda", "cuda:N", "emulator"
     or "emulator,schedules=N", None what the artifact was compiled for ("cuda,synchronous" waits for each kernel, so that a failure
     names it); `trust` leaves out the digests of weights and code; `tokenizer` is a tokenizer.json, or its folder, instead of the
-    artifact's own."""
+    artifact's own; `function` is which graph of a model of several files to run, as "encoder"."""
     artifact = _runtime.open(arguments.path("path", path), arguments.truth("trust", trust))
+    if function is not None:
+        artifact = artifact.function(arguments.text("function", function))
     threads = arguments.whole("threads", threads, 0, 1024)
     if device == "":
         raise arguments.refuse("device is empty; expected a value, or leave it out")

@@ -41,6 +41,14 @@ dimensionsOf(const std::vector<TensorSpec> &specs) {
   return result;
 }
 
+static qopt_artifact *handleOf(std::shared_ptr<const Artifact> artifact) {
+  auto handle = std::make_unique<qopt_artifact>();
+  handle->inputDimensions = dimensionsOf(artifact->inputs());
+  handle->outputDimensions = dimensionsOf(artifact->outputs());
+  handle->artifact = std::move(artifact);
+  return handle.release();
+}
+
 qopt_status qopt_artifact_open(const char *path, int flags,
                                qopt_artifact **artifact) {
   return guarded([&]() -> Status {
@@ -57,16 +65,37 @@ qopt_status qopt_artifact_open(const char *path, int flags,
         Artifact::open(path, options);
     if (!opened.ok())
       return opened.status();
-    auto handle = std::make_unique<qopt_artifact>();
-    handle->inputDimensions = dimensionsOf((*opened)->inputs());
-    handle->outputDimensions = dimensionsOf((*opened)->outputs());
-    handle->artifact = std::move(*opened);
-    *artifact = handle.release();
+    *artifact = handleOf(std::move(*opened));
     return {};
   });
 }
 
 void qopt_artifact_release(qopt_artifact *artifact) { delete artifact; }
+
+size_t qopt_artifact_function_count(const qopt_artifact *artifact) {
+  return artifact ? artifact->artifact->functions().size() : 0;
+}
+
+const char *qopt_artifact_function_name(const qopt_artifact *artifact,
+                                        size_t index) {
+  return index < qopt_artifact_function_count(artifact)
+             ? artifact->artifact->functions()[index].c_str()
+             : nullptr;
+}
+
+qopt_status qopt_artifact_function(const qopt_artifact *artifact,
+                                   const char *name, qopt_artifact **function) {
+  return guarded([&]() -> Status {
+    if (!artifact || !name || !function)
+      return missing(!artifact ? "artifact" : !name ? "name" : "function");
+    StatusOr<std::shared_ptr<const Artifact>> chosen =
+        artifact->artifact->function(name);
+    if (!chosen.ok())
+      return chosen.status();
+    *function = handleOf(std::move(*chosen));
+    return {};
+  });
+}
 
 int qopt_artifact_is_decoder(const qopt_artifact *artifact) {
   return artifact && artifact->artifact->isDecoder();

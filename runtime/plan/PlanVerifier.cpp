@@ -9,7 +9,9 @@
 
 #include <cmath>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace qopt::runtime {
@@ -472,9 +474,13 @@ Status verifyPlan(const plan::Plan &plan) {
   QOPT_RETURN_IF_ERROR(verifyManifest(plan));
   if (plan.decoder() && plan.decoder()->function() >= sizeOf(plan.functions()))
     return bad("the decoder names a function that does not exist");
-  for (uint32_t i = 0; i < sizeOf(plan.functions()); ++i)
-    QOPT_RETURN_IF_ERROR(
-        FunctionVerifier(plan, *plan.functions()->Get(i)).verify());
+  std::set<std::string_view> names; // a session chooses by name
+  for (uint32_t i = 0; i < sizeOf(plan.functions()); ++i) {
+    const plan::Function &function = *plan.functions()->Get(i);
+    if (!names.insert(function.name()->string_view()).second)
+      return bad("two functions are called \"" + function.name()->str() + "\"");
+    QOPT_RETURN_IF_ERROR(FunctionVerifier(plan, function).verify());
+  }
   return plan.decoder() ? verifyDecoder(plan) : Status();
 }
 

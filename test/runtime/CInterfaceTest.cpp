@@ -109,6 +109,77 @@ TEST_F(CInterface, RunsAGraph) {
   qopt_session_release(session);
 }
 
+/// A graph y = kind(x) of any length.
+static std::unique_ptr<qopt::plan::FunctionT>
+elementwise(const char *name, qopt::plan::ActivationKind kind) {
+  qopt::test::FunctionBuilder f(name, qopt::plan::FunctionKind::Graph);
+  uint32_t n = f.symbol(qopt::plan::SymbolKind::InputDim, 0, 0, 0, "n");
+  qopt::plan::ActivationT step;
+  step.x =
+      f.value(qopt::plan::DType::F32, {n}, qopt::plan::Storage::Input, "x");
+  step.y = f.value(qopt::plan::DType::F32, {n}, qopt::plan::Storage::Output,
+                   std::string("y_") + name);
+  step.kind = kind;
+  f.step(std::move(step));
+  return std::move(f.function);
+}
+
+TEST_F(CInterface, ChoosesOneOfSeveralFunctions) {
+  std::string several = folder.file("several.qopt");
+  auto writer = qopt::runtime::ArtifactWriter::create(several);
+  ASSERT_TRUE(writer.ok());
+  qopt::plan::PlanT plan;
+  plan.manifest = std::make_unique<qopt::plan::ManifestT>();
+  using Kind = qopt::plan::ActivationKind;
+  plan.functions.push_back(elementwise("relu", Kind::Relu));
+  plan.functions.push_back(elementwise("sigmoid", Kind::Sigmoid));
+  ASSERT_TRUE((*writer)->finish(plan).ok());
+
+  qopt_artifact *whole = nullptr, *chosen = nullptr, *none = nullptr;
+  ASSERT_EQ(qopt_artifact_open(several.c_str(), 0, &whole), QOPT_OK)
+      << qopt_last_error();
+  ASSERT_EQ(qopt_artifact_function_count(whole), 2u);
+  EXPECT_STREQ(qopt_artifact_function_name(whole, 1), "sigmoid");
+  EXPECT_EQ(qopt_artifact_function_name(whole, 2), nullptr);
+  EXPECT_EQ(qopt_artifact_function_count(nullptr), 0u);
+  EXPECT_EQ(qopt_artifact_function_name(nullptr, 0), nullptr);
+  EXPECT_EQ(qopt_artifact_input_count(whole), 0u);
+  qopt_session *session = nullptr;
+  EXPECT_EQ(qopt_session_create(whole, 1, nullptr, &session),
+            QOPT_INVALID_ARGUMENT);
+  EXPECT_EQ(qopt_last_error(),
+            "artifact '" + several +
+                "' has several functions; choose \"relu\" or \"sigmoid\"");
+  EXPECT_EQ(qopt_artifact_function(whole, "tanh", &none),
+            QOPT_INVALID_ARGUMENT);
+  EXPECT_EQ(qopt_last_error(),
+            "artifact '" + several +
+                "' has no function \"tanh\"; it has \"relu\" and \"sigmoid\"");
+  EXPECT_EQ(qopt_artifact_function(whole, nullptr, &none),
+            QOPT_INVALID_ARGUMENT);
+  EXPECT_EQ(none, nullptr);
+
+  ASSERT_EQ(qopt_artifact_function(whole, "sigmoid", &chosen), QOPT_OK);
+  qopt_artifact_release(whole); // the function keeps what it needs
+  EXPECT_EQ(qopt_artifact_function_count(chosen), 2u);
+  qopt_tensor_spec spec;
+  spec.struct_size = sizeof(spec);
+  ASSERT_EQ(qopt_artifact_output(chosen, 0, &spec), QOPT_OK);
+  EXPECT_STREQ(spec.name, "y_sigmoid");
+  ASSERT_EQ(qopt_session_create(chosen, 1, nullptr, &session), QOPT_OK)
+      << qopt_last_error();
+  qopt_artifact_release(chosen);
+  float x[2] = {0, -100}, y[2] = {};
+  const int64_t shape[1] = {2};
+  qopt_tensor input = {sizeof(input), "x", QOPT_F32, 1, shape, x};
+  qopt_tensor output = {sizeof(output), "y_sigmoid", QOPT_F32, 1, shape, y};
+  ASSERT_EQ(qopt_session_run_into(session, &input, 1, &output, 1), QOPT_OK)
+      << qopt_last_error();
+  EXPECT_EQ(y[0], 0.5f);
+  EXPECT_LT(y[1], 1e-6f);
+  qopt_session_release(session);
+}
+
 TEST_F(CInterface, StepsThroughSeveralRequests) {
   std::vector<int32_t> prompts[2] = {{7, 8, 9, 10}, {2}};
   std::vector<int32_t> tokens[2];

@@ -382,6 +382,17 @@ TEST_F(PlanVerifierTest, RefusesADecoderThatIsNotThePlans) {
                       "names a function that does not exist"));
 }
 
+TEST_F(PlanVerifierTest, RefusesTwoFunctionsOfOneName) {
+  auto add = [](plan::PlanT &plan, const std::string &name) {
+    plan.functions.push_back(std::make_unique<plan::FunctionT>());
+    plan.functions.back()->name = name;
+  };
+  EXPECT_EQ(messageAfter([&](plan::PlanT &plan) { add(plan, "another"); }), "");
+  EXPECT_TRUE(refuses(
+      [&](plan::PlanT &plan) { add(plan, plan.functions.front()->name); },
+      "two functions are called \""));
+}
+
 TEST_F(PlanVerifierTest, RefusesTokensOutsideTheVocabulary) {
   for (int32_t token : {50, -2, INT32_MAX, INT32_MIN}) {
     SetUp();

@@ -78,7 +78,9 @@ const char *const forFormats = "for the stages from quantized on";
 /// The model, what is made of it, and where that goes.
 void declareModel(CLI::App &app, Arguments &arguments) {
   CompileOptions &o = arguments.options;
-  app.add_option("model", o.model, "model.onnx, or the folder that holds it")
+  app.add_option("model", o.model,
+                 "model.onnx, or the folder that holds it or the "
+                 "files of an encoder-decoder")
       ->required();
   app.add_option("-o,--output", o.output,
                  "the artifact to write [NAME.qopt in the current folder, of "

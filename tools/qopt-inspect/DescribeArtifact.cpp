@@ -89,25 +89,41 @@ static Json describeSampling(const SamplingOptions &sampling) {
   return json;
 }
 
-Json describeModel(const Artifact &artifact) {
+/// The signatures of the graphs of a model of several files.
+static StatusOr<Json> describeGraphs(const Artifact &artifact) {
+  Json graphs = Json::array();
+  for (const std::string &name : artifact.functions()) {
+    auto graph = artifact.function(name);
+    if (!graph.ok())
+      return graph.status();
+    graphs.push_back({{"name", name},
+                      {"inputs", describeTensors((*graph)->inputs())},
+                      {"outputs", describeTensors((*graph)->outputs())}});
+  }
+  return Json{{"kind", "graphs"}, {"graphs", std::move(graphs)}};
+}
+
+StatusOr<Json> describeModel(const Artifact &artifact) {
+  if (!artifact.isDecoder() && artifact.functionIndex() < 0)
+    return describeGraphs(artifact);
   if (!artifact.isDecoder())
-    return {{"kind", "graph"},
-            {"inputs", describeTensors(artifact.inputs())},
-            {"outputs", describeTensors(artifact.outputs())}};
+    return Json{{"kind", "graph"},
+                {"inputs", describeTensors(artifact.inputs())},
+                {"outputs", describeTensors(artifact.outputs())}};
   const plan::Decoder &decoder = *artifact.model()->plan().decoder();
   const DecoderSpec &spec = artifact.decoder();
-  return {{"kind", "decoder"},
-          {"layers", spec.layers},
-          {"vocabulary", spec.vocabulary},
-          {"context", spec.context},
-          {"begin_token", spec.beginToken},
-          {"end_tokens", spec.endTokens},
-          {"sampling", describeSampling(spec.sampling)},
-          {"chat_template", spec.chatTemplate},
-          {"cache_page", decoder.page()},
-          {"cache_bytes_per_token", spec.cacheBytesPerToken},
-          {"cache_bytes_per_sequence", spec.cacheBytesPerSequence},
-          {"cache_layers", describeCache(decoder)}};
+  return Json{{"kind", "decoder"},
+              {"layers", spec.layers},
+              {"vocabulary", spec.vocabulary},
+              {"context", spec.context},
+              {"begin_token", spec.beginToken},
+              {"end_tokens", spec.endTokens},
+              {"sampling", describeSampling(spec.sampling)},
+              {"chat_template", spec.chatTemplate},
+              {"cache_page", decoder.page()},
+              {"cache_bytes_per_token", spec.cacheBytesPerToken},
+              {"cache_bytes_per_sequence", spec.cacheBytesPerSequence},
+              {"cache_layers", describeCache(decoder)}};
 }
 
 namespace {

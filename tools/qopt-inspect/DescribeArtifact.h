@@ -18,8 +18,8 @@ using Json = nlohmann::ordered_json;
 /// Who made the artifact, from what, with which options.
 Json describeManifest(const Artifact &artifact);
 
-/// Sizes of a decoder, or the signature of a graph.
-Json describeModel(const Artifact &artifact);
+/// Sizes of a decoder, the signature of a graph, or those of several graphs.
+StatusOr<Json> describeModel(const Artifact &artifact);
 
 /// Every weight with its format and bytes, sums for each format, and the bits
 /// per weight: of the codes alone (payload) and of everything that is stored.

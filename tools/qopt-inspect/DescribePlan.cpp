@@ -7,6 +7,8 @@
 #include "runtime/plan/StepOperands.h"
 #include "tools/qopt-inspect/DescribeArtifact.h"
 
+#include <set>
+
 namespace qopt::inspect {
 
 using runtime::BoundFunction;
@@ -25,7 +27,6 @@ static StatusOr<runtime::SymbolInputs> symbolInputs(const plan::Function &f,
     const auto *shape = f.values()->Get(id)->shape();
     inputs.inputShapes.emplace_back(shape ? shape->size() : 0, 1);
   }
-  std::map<std::string, bool> used;
   if (f.symbols())
     for (const plan::Symbol *symbol : *f.symbols()) {
       auto named = symbol->name() ? sizes.dimensions.find(symbol->name()->str())
@@ -34,12 +35,7 @@ static StatusOr<runtime::SymbolInputs> symbolInputs(const plan::Function &f,
           named == sizes.dimensions.end())
         continue;
       inputs.inputShapes[symbol->lhs()][symbol->rhs()] = named->second;
-      used[named->first] = true;
     }
-  for (const auto &[name, size] : sizes.dimensions)
-    if (!used[name])
-      return Status(StatusCode::InvalidArgument,
-                    "no dimension of the inputs is called \"" + name + "\"");
   StatusOr<std::vector<int64_t>> symbols = runtime::evaluateSymbols(f, inputs);
   if (!symbols.ok())
     return symbols.status();
@@ -129,10 +125,26 @@ static Json describeRequirements(const plan::Function &function) {
   return requirements;
 }
 
+/// Every size that was given is of an input of some function.
+static Status checkDimensions(const plan::Plan &plan, const PlanSizes &sizes) {
+  std::set<std::string> known;
+  for (const plan::Function *function : *plan.functions())
+    if (const auto *symbols = function->symbols())
+      for (const plan::Symbol *symbol : *symbols)
+        if (symbol->kind() == plan::SymbolKind::InputDim && symbol->name())
+          known.insert(symbol->name()->str());
+  for (const auto &[name, size] : sizes.dimensions)
+    if (!known.count(name))
+      return Status(StatusCode::InvalidArgument,
+                    "no dimension of the inputs is called \"" + name + "\"");
+  return {};
+}
+
 StatusOr<Json> describeFunctions(const Artifact &artifact,
                                  const PlanSizes &sizes) {
   Json functions = Json::array();
   const auto &file = artifact.model()->file();
+  QOPT_RETURN_IF_ERROR(checkDimensions(file->plan(), sizes));
   for (const plan::Function *function : *file->plan().functions()) {
     StatusOr<runtime::SymbolInputs> inputs = symbolInputs(*function, sizes);
     if (!inputs.ok())

@@ -54,6 +54,14 @@ static void printTensors(const char *title, const Json &tensors) {
 }
 
 static void printModel(const Json &json) {
+  if (json["kind"] == "graphs") {
+    for (const Json &graph : json["graphs"]) {
+      std::string name = textOf(graph["name"]);
+      printTensors((name + ": inputs").c_str(), graph["inputs"]);
+      printTensors((name + ": outputs").c_str(), graph["outputs"]);
+    }
+    return;
+  }
   if (json["kind"] == "graph") {
     printTensors("inputs", json["inputs"]);
     printTensors("outputs", json["outputs"]);

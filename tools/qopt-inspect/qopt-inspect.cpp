@@ -72,10 +72,13 @@ static Status work(InspectOptions &options) {
       inspect::describeFunctions(**artifact, options.sizes);
   if (!functions.ok())
     return functions.status();
+  StatusOr<inspect::Json> model = inspect::describeModel(**artifact);
+  if (!model.ok())
+    return model.status();
   const plan::Plan &plan = (*artifact)->model()->plan();
   inspect::Json description = {
       {"manifest", inspect::describeManifest(**artifact)},
-      {"model", inspect::describeModel(**artifact)},
+      {"model", std::move(*model)},
       {"weights", inspect::describeWeights(plan)},
       {"functions", std::move(*functions)},
       {"kernels", inspect::describeKernels(plan)},

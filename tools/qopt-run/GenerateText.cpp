@@ -235,10 +235,12 @@ static StatusOr<SamplingOptions> samplingOf(const Artifact &artifact,
 Status generateText(std::shared_ptr<const Artifact> artifact,
                     const RunOptions &asked) {
   RunOptions options = asked;
-  if (!options.inputs.empty() || !options.outputs.empty())
+  if (!options.inputs.empty() || !options.outputs.empty() ||
+      !options.function.empty())
     return {StatusCode::InvalidArgument,
             "artifact '" + artifact->path() +
-                "' writes text and takes no --inputs or --outputs; compile "
+                "' writes text and takes no --inputs, --outputs or --function; "
+                "compile "
                 "the model with --as graph for its tensors"};
   QOPT_RETURN_IF_ERROR(checkSampling(options.sampling));
   auto sampling = samplingOf(*artifact, options);

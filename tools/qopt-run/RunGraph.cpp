@@ -165,8 +165,23 @@ static Status writeOutputs(const std::vector<Tensor> &outputs,
   return io::writeNpz(path, views);
 }
 
-Status runGraph(std::shared_ptr<const Artifact> artifact,
+/// The graph that --function names, else the only one.
+static StatusOr<std::shared_ptr<const Artifact>>
+chooseFunction(const Artifact &artifact, const RunOptions &options) {
+  auto chosen = artifact.function(options.function);
+  if (chosen.ok() || !options.function.empty())
+    return chosen;
+  return Status(chosen.status().code(),
+                chosen.status().message() + " with --function");
+}
+
+Status runGraph(const std::shared_ptr<const Artifact> &whole,
                 const RunOptions &options) {
+  StatusOr<std::shared_ptr<const Artifact>> chosen =
+      chooseFunction(*whole, options);
+  if (!chosen.ok())
+    return chosen.status();
+  const std::shared_ptr<const Artifact> &artifact = *chosen;
   QOPT_RETURN_IF_ERROR(checkOptions(*artifact, options));
   StatusOr<std::vector<Tensor>> arrays = readArrays(options.inputs);
   if (!arrays.ok())
@@ -199,6 +214,10 @@ Status runGraph(std::shared_ptr<const Artifact> artifact,
     return {StatusCode::InvalidArgument,
             "artifact '" + options.compare +
                 "' writes text; only a graph can be compared with a graph"};
+  if ((*other)->functionIndex() < 0) // a file of its own has one
+    other = chooseFunction(**other, options);
+  if (!other.ok())
+    return other.status();
   RunOptions there = options;
   there.device.clear(); // it may be compiled for another
   StatusOr<std::vector<Tensor>> expected =

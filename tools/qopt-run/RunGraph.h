@@ -12,7 +12,7 @@ namespace qopt::run {
 
 /// Reads the inputs, runs, writes the outputs; prints their shapes and ranges,
 /// or with `compare` their distance from expected arrays or another artifact's.
-Status runGraph(std::shared_ptr<const Artifact> artifact,
+Status runGraph(const std::shared_ptr<const Artifact> &whole,
                 const RunOptions &options);
 
 } // namespace qopt::run

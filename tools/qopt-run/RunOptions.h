@@ -30,6 +30,7 @@ struct RunOptions {
 
   // Of a graph.
   std::string inputs, outputs;
+  std::string function; ///< of several; empty: the only one
 
   std::string compare; ///< an artifact or a .npz file
   std::optional<double> tolerance;

@@ -77,6 +77,10 @@ static void addGraphOptions(CLI::App &app, run::RunOptions &options) {
                  ".npz with the inputs by name and nothing else, or with "
                  "\"in.\" before the names of inputs; one input may be a .npy")
       ->group(group);
+  app.add_option("--function", options.function,
+                 "which graph to run of a model of several files, as encoder; "
+                 "qopt-inspect lists them")
+      ->group(group);
   app.add_option("--outputs", options.outputs,
                  ".npz to write the outputs to; one output may be a .npy")
       ->group(group);

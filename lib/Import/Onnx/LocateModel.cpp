@@ -64,4 +64,50 @@ StatusOr<std::string> locateModel(const std::string &path) {
   return full.str().str();
 }
 
+/// The path of the file `name` in `folder`; empty: there is none.
+static std::string fileIn(llvm::StringRef folder, llvm::StringRef name) {
+  llvm::SmallString<256> path(folder);
+  llvm::sys::path::append(path, name);
+  return llvm::sys::fs::exists(path) ? path.str().str() : std::string();
+}
+
+StatusOr<std::vector<ModelPart>> locateParts(const std::string &path) {
+  std::vector<ModelPart> parts;
+  if (!llvm::sys::fs::is_directory(path))
+    return parts;
+  llvm::SmallString<256> within(path);
+  llvm::sys::path::append(within, "onnx");
+  if (!fileIn(path, "model.onnx").empty() ||
+      !fileIn(within, "model.onnx").empty())
+    return parts;
+  std::string folder = path;
+  std::string encoder = fileIn(folder, "encoder_model.onnx");
+  if (encoder.empty()) {
+    folder = within.str().str();
+    encoder = fileIn(folder, "encoder_model.onnx");
+  }
+  if (encoder.empty())
+    return parts;
+  std::string decoder = fileIn(folder, "decoder_model.onnx");
+  std::string step = fileIn(folder, "decoder_with_past_model.onnx");
+  std::string merged = fileIn(folder, "decoder_model_merged.onnx");
+  if (decoder.empty() && merged.empty())
+    return Status(StatusCode::NotFound,
+                  "the folder \"" + folder +
+                      "\" has encoder_model.onnx, but neither "
+                      "decoder_model.onnx nor decoder_model_merged.onnx; "
+                      "export the decoder, too, or name \"" +
+                      encoder + "\"");
+  parts.push_back({"encoder", encoder});
+  if (!decoder.empty())
+    parts.push_back({"decoder", decoder});
+  else
+    parts.push_back({"decoder", merged, {"use_cache_branch=false"}});
+  if (!step.empty())
+    parts.push_back({"decoder_with_past", step});
+  else if (!merged.empty())
+    parts.push_back({"decoder_with_past", merged, {"use_cache_branch=true"}});
+  return parts;
+}
+
 } // namespace qopt::import

@@ -1,0 +1,26 @@
+// A folder that holds an encoder-decoder in several files: each is compiled as
+// a graph, and one artifact has them all.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_DRIVER_COMPILEPARTS_H
+#define QOPT_LIB_DRIVER_COMPILEPARTS_H
+
+#include "lib/Import/Onnx/LocateModel.h"
+#include "qopt/Compiler.h"
+#include "llvm/ADT/ArrayRef.h"
+
+namespace qopt::driver {
+
+/// As qopt::compile, of `parts` instead of `options.model`. InvalidArgument for
+/// what is of one model only: decoders, budgets, texts, plans, GPUs.
+StatusOr<CompileSummary> compileParts(llvm::ArrayRef<import::ModelPart> parts,
+                                      const CompileOptions &options,
+                                      const Progress &progress,
+                                      const Notice &notice);
+
+/// InvalidArgument, with the names of its files, where the folder `model` holds
+/// several and `what` is of one.
+Status refuseParts(const std::string &model, const char *what);
+
+} // namespace qopt::driver
+
+#endif // QOPT_LIB_DRIVER_COMPILEPARTS_H
