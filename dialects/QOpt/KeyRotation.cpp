@@ -15,8 +15,7 @@ std::optional<KeyRotation> keyRotationOf(Operation *attention) {
   llvm::append_range(
       rotation.frequencies,
       given.getAs<DenseF32ArrayAttr>("frequencies").asArrayRef());
-  rotation.scale =
-      given.getAs<FloatAttr>("scale").getValue().convertToFloat();
+  rotation.scale = given.getAs<FloatAttr>("scale").getValue().convertToFloat();
   rotation.interleaved = given.contains("interleaved");
   return rotation;
 }
@@ -35,8 +34,8 @@ void setKeyRotation(Operation *attention, const KeyRotation &rotation) {
 LogicalResult verifyKeyRotation(Operation *op, Attribute attribute) {
   auto attention = dyn_cast<CachedAttentionOp>(op);
   if (!attention)
-    return op->emitOpError("\"") << keyRotationAttribute
-                                 << "\" is of a cached_attention alone";
+    return op->emitOpError("\"")
+           << keyRotationAttribute << "\" is of a cached_attention alone";
   auto given = dyn_cast<DictionaryAttr>(attribute);
   auto frequencies =
       given ? given.getAs<DenseF32ArrayAttr>("frequencies") : nullptr;

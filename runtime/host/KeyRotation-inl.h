@@ -40,8 +40,10 @@ void rotateGroup(const KeyRotation &rotation, const Angle *start,
       const float *sines = rotation.tables->stepSin.data() + i * groupKeys;
       const auto stepCos = hn::LoadU(d, cosines + at);
       const auto stepSin = hn::LoadU(d, sines + at);
-      const auto cos = hn::MulSub(startCos, stepCos, hn::Mul(startSin, stepSin));
-      const auto sin = hn::MulAdd(startSin, stepCos, hn::Mul(startCos, stepSin));
+      const auto cos =
+          hn::MulSub(startCos, stepCos, hn::Mul(startSin, stepSin));
+      const auto sin =
+          hn::MulAdd(startSin, stepCos, hn::Mul(startCos, stepSin));
       const auto x = loadKeys<type>(keys, first, part);
       const auto y = loadKeys<type>(keys, second, part);
       hn::StoreU(hn::MulSub(x, cos, hn::Mul(y, sin)), d,
@@ -90,7 +92,8 @@ HWY_INLINE void rotateKeys(const KeyRotation &rotation, quant::ElementType type,
   }
   const RotateFunction rotate = rotateFunction(type);
   for (int64_t g = firstGroup; g * groupKeys < chunk.keys; ++g) {
-    const float *cosines = rotation.tables->blockCos.data() + g * rotation.count;
+    const float *cosines =
+        rotation.tables->blockCos.data() + g * rotation.count;
     const float *sines = rotation.tables->blockSin.data() + g * rotation.count;
     for (int64_t i = 0; i < rotation.count; ++i)
       group[i] = {angles[i].cos * cosines[i] - angles[i].sin * sines[i],

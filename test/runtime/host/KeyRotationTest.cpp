@@ -103,18 +103,18 @@ TEST_P(KeyRotationTest, IsThatOfKeysRotatedBefore) {
 
 INSTANTIATE_TEST_SUITE_P(
     Formats, KeyRotationTest,
-    testing::Values(
-        RotationCase{"f32", 32}, RotationCase{"f32", 32, true},
-        RotationCase{"f32", 12}, RotationCase{"f32", 12, true},
-        RotationCase{"f32", 32, false, 0, 0, 40000, 90},
-        RotationCase{"f16", 32, false, 0, 0, 0, 0, 4e-3f},
-        RotationCase{"bf16", 32, false, 0, 0, 0, 50, 4e-2f},
-        RotationCase{"int8", 32, true, 0, 0, 0, 0, 4e-2f},
-        RotationCase{"fp8_e4m3", 32, false, 0, 0, 0, 0, 0.3f},
-        RotationCase{"int8_g32", 12, false, 0, 0, 0, 0, 6e-2f},
-        RotationCase{"int8_asym_g64_zf", 32, false, 64, 16, 0, 0, 6e-2f},
-        RotationCase{"f32", 32, true, 32, 16, 0, 0, 4e-3f},
-        RotationCase{"int8_g32", 32, false, 32, 0, 0, 90, 6e-2f}));
+    testing::Values(RotationCase{"f32", 32}, RotationCase{"f32", 32, true},
+                    RotationCase{"f32", 12}, RotationCase{"f32", 12, true},
+                    RotationCase{"f32", 32, false, 0, 0, 40000, 90},
+                    RotationCase{"f16", 32, false, 0, 0, 0, 0, 4e-3f},
+                    RotationCase{"bf16", 32, false, 0, 0, 0, 50, 4e-2f},
+                    RotationCase{"int8", 32, true, 0, 0, 0, 0, 4e-2f},
+                    RotationCase{"fp8_e4m3", 32, false, 0, 0, 0, 0, 0.3f},
+                    RotationCase{"int8_g32", 12, false, 0, 0, 0, 0, 6e-2f},
+                    RotationCase{"int8_asym_g64_zf", 32, false, 64, 16, 0, 0,
+                                 6e-2f},
+                    RotationCase{"f32", 32, true, 32, 16, 0, 0, 4e-3f},
+                    RotationCase{"int8_g32", 32, false, 32, 0, 0, 90, 6e-2f}));
 
 } // namespace
 } // namespace qopt::host
