@@ -122,7 +122,7 @@ private:
     if (value.is_string())
       value = text(value.get<std::string>());
     else if (value.is_number_integer())
-      value = value.get<int64_t>() + int64_t(below(9)) - 4;
+      value = int64_t(value.get<uint64_t>() + below(9) - 4);
     else if (value.is_number_float())
       value = value.get<double>() * double(int64_t(below(9)) - 4);
     else if (value.is_boolean())

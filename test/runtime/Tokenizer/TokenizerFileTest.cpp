@@ -233,8 +233,8 @@ TEST(TokenizerFile, DecodedTokensDoNotGrowWithoutBound) {
 
 /// Every kind of part once.
 static constexpr std::string_view everything = R"({"added_tokens": [
-  {"id": 9, "content": "<s>", "special": true, "normalized": false},
-  {"id": 10, "content": "x y", "normalized": true, "single_word": true,
+  {"id": 5, "content": "<s>", "special": true, "normalized": false},
+  {"id": 6, "content": "x y", "normalized": true, "single_word": true,
    "lstrip": true, "rstrip": true}],
  "truncation": {"max_length": 12, "strategy": "LongestFirst", "stride": 3,
   "direction": "Right"},
@@ -253,7 +253,7 @@ static constexpr std::string_view everything = R"({"added_tokens": [
   {"type": "Metaspace", "replacement": "_", "prepend_scheme": "first"}]},
  "post_processor": {"type": "TemplateProcessing", "single": [
   {"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}],
-  "special_tokens": {"<s>": {"ids": [9]}}},
+  "special_tokens": {"<s>": {"ids": [5]}}},
  "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"},
   {"type": "Replace", "pattern": {"String": "_"}, "content": " "},
   {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 1},
