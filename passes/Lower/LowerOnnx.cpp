@@ -100,7 +100,8 @@ static std::string whyNoBranch(onnx::IfOp op) {
     return why;
   auto name =
       function.getArgAttrOfType<StringAttr>(input.getArgNumber(), "qopt.name");
-  return name ? why + "; choose one, as with --input " + name.str() + "=true" : why;
+  return name ? why + "; choose one, as with --input " + name.str() + "=true"
+              : why;
 }
 
 /// Lowers one op; false with a reason in the context where that is not

@@ -1,5 +1,5 @@
-// Attention of com.microsoft on tokens without padding, and of one new token, as
-// the operators that they stand for.
+// Attention of com.microsoft on tokens without padding, and of one new token,
+// as the operators that they stand for.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Onnx/GraphImporter.h"
 #include "lib/Import/Onnx/ops/NodeBuilder.h"
@@ -54,11 +54,11 @@ static Status attendPacked(NodeContext &node, NodeBuilder &b,
   Value first = node.constant({0});
   auto batched = [&](Value x) { return b.create("Unsqueeze", {x, first}); };
   Value mask = sameSequence(node, b, tokens.q, ends);
-  SmallVector<Value> attended = b.createAll(
-      "Attention",
-      {batched(tokens.q), batched(tokens.k), batched(tokens.v), mask, b.none(),
-       b.none(), b.none()},
-      4, attrs);
+  SmallVector<Value> attended =
+      b.createAll("Attention",
+                  {batched(tokens.q), batched(tokens.k), batched(tokens.v),
+                   mask, b.none(), b.none(), b.none()},
+                  4, attrs);
   return b.finish({b.create("Squeeze", {attended[0], first})});
 }
 
@@ -90,9 +90,9 @@ Status buildPackedAttention(NodeContext &node) {
   SmallVector<int64_t> widths = widthsOf(node, weights.getDimSize(1));
   if (widths.size() != 3)
     return Status(StatusCode::BadModel, "qkv_hidden_sizes are not three");
-  Value all = b.create(
-      "Add", {b.create("MatMul", {node.input(0), node.input(1)}),
-              node.input(2)});
+  Value all =
+      b.create("Add", {b.create("MatMul", {node.input(0), node.input(1)}),
+                       node.input(2)});
   SmallVector<Value> parts =
       b.createAll("Split", {all, node.constant(widths)}, 3, b.axis(1));
   return attendPacked(node, b, {parts[0], parts[1], parts[2]}, node.input(4));
@@ -120,9 +120,9 @@ Status buildPackedMultiHeadAttention(NodeContext &node) {
   if (packed != !node.hasInput(2))
     return Status(StatusCode::BadModel,
                   "keys and values are not both there, or both absent");
-  PackedTokens tokens = packed ? partsOf(node, b)
-                               : PackedTokens{node.input(0), node.input(1),
-                                              node.input(2)};
+  PackedTokens tokens =
+      packed ? partsOf(node, b)
+             : PackedTokens{node.input(0), node.input(1), node.input(2)};
   if (node.hasInput(3)) {
     SmallVector<int64_t> widths;
     for (Value x : {tokens.q, tokens.k, tokens.v}) {

@@ -75,8 +75,8 @@ static StatusOr<SmallVector<int64_t>> streamsOf(NodeContext &node,
   return streams;
 }
 
-/// [B, S, half]: of a cache [positions, half] the row of each stream's position,
-/// and of these each channel from its own stream.
+/// [B, S, half]: of a cache [positions, half] the row of each stream's
+/// position, and of these each channel from its own stream.
 static Value gatheredBy(NodeContext &node, NodeBuilder &b, Value cache,
                         ArrayRef<int64_t> streams) {
   Value rows = b.create("Gather", {cache, node.input(1)}, b.axis(0));
@@ -127,12 +127,11 @@ Status buildMRotaryEmbedding(NodeContext &node) {
   attrs.set("rotary_embedding_dim", builder.getI64IntegerAttr(rotated));
   if (x.getRank() == 3)
     attrs.set("num_heads", builder.getI64IntegerAttr(heads));
-  return b.finish({b.create("RotaryEmbedding",
-                            {node.input(0),
-                             gatheredBy(node, b, node.input(2), *streams),
-                             gatheredBy(node, b, node.input(3), *streams),
-                             b.none()},
-                            attrs)});
+  return b.finish(
+      {b.create("RotaryEmbedding",
+                {node.input(0), gatheredBy(node, b, node.input(2), *streams),
+                 gatheredBy(node, b, node.input(3), *streams), b.none()},
+                attrs)});
 }
 
 namespace {
@@ -158,14 +157,14 @@ Value Buckets::of(NodeContext &node, NodeBuilder &b, Value distance) const {
   } else {
     magnitude = b.create("Max", {b.create("Neg", {distance}), zero});
   }
-  Value times = b.create("Div", {b.cast(magnitude, b.f32()),
-                                 scalar(node, float(exact))});
-  float steps = float(own - exact) /
-                std::log(float(farthest) / float(exact));
+  Value times =
+      b.create("Div", {b.cast(magnitude, b.f32()), scalar(node, float(exact))});
+  float steps = float(own - exact) / std::log(float(farthest) / float(exact));
   // Of distances below `exact`, whose logarithm is negative, nothing is used.
   Value shared = b.cast(
-      b.create("Mul", {b.create("Log", {b.create("Max", {times, scalar(node, 1.0f)})}),
-                       scalar(node, steps)}),
+      b.create("Mul",
+               {b.create("Log", {b.create("Max", {times, scalar(node, 1.0f)})}),
+                scalar(node, steps)}),
       i64);
   shared = b.create("Min", {b.create("Add", {shared, scalar(node, exact)}),
                             scalar(node, own - 1)});
@@ -195,16 +194,16 @@ Status buildRelativePositionBias(NodeContext &node) {
                       std::to_string(buckets.count) + " buckets");
   auto positions = [&](unsigned length, int64_t axis) {
     Value end = b.create("Reshape", {node.input(length), node.constant({})});
-    Value all = b.create("Range", {scalar(node, int64_t(0)), end,
-                                   scalar(node, int64_t(1))});
+    Value all = b.create(
+        "Range", {scalar(node, int64_t(0)), end, scalar(node, int64_t(1))});
     return b.create("Unsqueeze", {all, node.constant({axis})});
   };
   Value distance = b.create("Sub", {positions(2, 0), positions(1, 1)});
   Value rows = b.create(
       "Reshape",
       {node.input(0), node.constant({table.getDimSize(1), buckets.count})});
-  Value bias = b.create("Gather", {rows, buckets.of(node, b, distance)},
-                        b.axis(1));
+  Value bias =
+      b.create("Gather", {rows, buckets.of(node, b, distance)}, b.axis(1));
   return b.finish({b.create("Unsqueeze", {bias, node.constant({0})})});
 }
 
@@ -226,8 +225,8 @@ Status buildGatedRelativePositionBias(NodeContext &node) {
   Value q = b.create("Add", {node.input(0), node.input(1)});
   q = b.create("Reshape", {q, node.constant({0, 0, heads, size})});
   q = b.create("Transpose", {q}, permutation(node, {0, 2, 1, 3}));
-  Value gates = b.create("Add", {b.create("MatMul", {q, node.input(3)}),
-                                 node.input(4)});
+  Value gates =
+      b.create("Add", {b.create("MatMul", {q, node.input(3)}), node.input(4)});
   gates = b.create("Reshape", {gates, node.constant({0, 0, 0, 2, wide})});
   NamedAttrList drop;
   drop.set("keepdims", node.builder().getBoolAttr(false));
@@ -237,8 +236,8 @@ Status buildGatedRelativePositionBias(NodeContext &node) {
       b.createAll("Split", {gates, node.constant({1, 1})}, 2, b.axis(3));
   Type type = cast<ShapedType>(node.input(0).getType()).getElementType();
   auto number = [&](float value) { return b.cast(scalar(node, value), type); };
-  Value inner = b.create(
-      "Sub", {b.create("Mul", {parts[1], node.input(5)}), number(1)});
+  Value inner =
+      b.create("Sub", {b.create("Mul", {parts[1], node.input(5)}), number(1)});
   Value factor =
       b.create("Add", {b.create("Mul", {parts[0], inner}), number(2)});
   return b.finish({b.create("Mul", {factor, node.input(2)})});

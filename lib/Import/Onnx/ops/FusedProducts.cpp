@@ -101,8 +101,8 @@ Status buildMatMulNBitsQkv(NodeContext &node) {
   NodeBuilder b(node);
   SharedInput x(node, b, node.number("epsilon", 1e-6f));
   int64_t queries = node.integer("Nq", 0), keys = node.integer("Nkv", 0);
-  return b.finish({x.product(3, queries), x.product(6, keys),
-                   x.product(9, keys), x.sum});
+  return b.finish(
+      {x.product(3, queries), x.product(6, keys), x.product(9, keys), x.sum});
 }
 
 /// A of f16 or bf16 times Wᵀ [N, K] of f32, as exact as f32 is, and the bias.
@@ -110,8 +110,8 @@ static Value timesRows(NodeContext &node, NodeBuilder &b, Value a, Value w,
                        Value bias) {
   NamedAttrList swap;
   swap.set("perm", node.builder().getDenseI64ArrayAttr({1, 0}));
-  Value y = b.create("MatMul", {b.cast(a, b.f32()),
-                                b.create("Transpose", {w}, swap)});
+  Value y = b.create("MatMul",
+                     {b.cast(a, b.f32()), b.create("Transpose", {w}, swap)});
   if (!onnx::isAbsent(bias))
     y = b.create("Add", {y, b.cast(bias, b.f32())});
   return b.cast(y, elementOf(node.input(0)));
@@ -163,13 +163,12 @@ static StatusOr<Value> bytesAs(NodeContext &node, unsigned index, Type element,
   if (type.getElementType() == element)
     return node.input(index);
   if (!type.getElementType().isUnsignedInteger(8) || type.getRank() != 2)
-    return Status(StatusCode::BadModel, "input " + std::to_string(index) +
-                                            " is no matrix of uint8");
+    return Status(StatusCode::BadModel,
+                  "input " + std::to_string(index) + " is no matrix of uint8");
   auto wanted = RankedTensorType::get(
       {type.getDimSize(0), type.getDimSize(1) * perByte}, element);
   return node.importer().constant(
-      node.location(),
-      viewOf(value, wanted, 0, keyOf(value, "codes")));
+      node.location(), viewOf(value, wanted, 0, keyOf(value, "codes")));
 }
 
 /// Inputs: A, packed codes of e2m1 [N, K / 2], bytes of e4m3 for blocks of K,
@@ -207,8 +206,8 @@ Status buildGemmFloat8(NodeContext &node) {
   if (node.hasInput(5))
     return refuse("scaleY, which results of 8 bits have, is not supported; "
                   "export with a result of 16 or 32 bits");
-  Type type = elementType(int32_t(node.integer("dtype", 1)),
-                          builder.getContext());
+  Type type =
+      elementType(int32_t(node.integer("dtype", 1)), builder.getContext());
   if (!type || !isa<FloatType>(type) || type.getIntOrFloatBitWidth() < 16)
     return refuse("results of " +
                   dataTypeName(int32_t(node.integer("dtype", 1))) +
@@ -219,8 +218,7 @@ Status buildGemmFloat8(NodeContext &node) {
                         node.number(name, name[0] == 'a' ? 1.0f : 0.0f)));
   for (const char *name : {"transA", "transB"})
     attrs.set(name, builder.getBoolAttr(node.integer(name, 0) != 0));
-  Value added =
-      node.hasInput(2) ? b.cast(node.input(2), b.f32()) : b.none();
+  Value added = node.hasInput(2) ? b.cast(node.input(2), b.f32()) : b.none();
   Value y = b.create(
       "Gemm", {wideSide(node, b, 0, 3), wideSide(node, b, 1, 4), added}, attrs);
   std::string activation = node.text("activation", "NONE");
@@ -268,9 +266,9 @@ Status buildMatMulBnb4(NodeContext &node) {
                   " weights");
   if (!codes || !codes.hasStaticShape() ||
       codes.getNumElements() != rows * columns / 2)
-    return Status(StatusCode::BadModel,
-                  "input 1 has other bytes than the " +
-                      std::to_string(rows * columns / 2) + " of N x K codes");
+    return Status(StatusCode::BadModel, "input 1 has other bytes than the " +
+                                            std::to_string(rows * columns / 2) +
+                                            " of N x K codes");
   auto byte = [&](int value) {
     auto type = RankedTensorType::get({}, codes.getElementType());
     return node.importer().constant(
@@ -280,9 +278,10 @@ Status buildMatMulBnb4(NodeContext &node) {
   NamedAttrList right;
   right.set("direction", builder.getStringAttr("RIGHT"));
   Value bytes = b.create("Reshape", {node.input(1), node.constant({-1, 1})});
-  Value pairs = b.create(
-      "Concat", {b.create("BitShift", {bytes, byte(4)}, right),
-                 b.create("BitwiseAnd", {bytes, byte(15)})}, b.axis(1));
+  Value pairs = b.create("Concat",
+                         {b.create("BitShift", {bytes, byte(4)}, right),
+                          b.create("BitwiseAnd", {bytes, byte(15)})},
+                         b.axis(1));
   Value table = node.importer().constant(
       node.location(),
       DenseElementsAttr::get(RankedTensorType::get({16}, b.f32()),
@@ -290,8 +289,8 @@ Status buildMatMulBnb4(NodeContext &node) {
   Value numbers = b.create(
       "Gather", {table, b.cast(pairs, builder.getI64Type())}, b.axis(0));
   numbers = b.create("Reshape", {numbers, node.constant({-1, block})});
-  Value scales = b.create("Reshape", {b.cast(node.input(2), b.f32()),
-                                      node.constant({-1, 1})});
+  Value scales = b.create(
+      "Reshape", {b.cast(node.input(2), b.f32()), node.constant({-1, 1})});
   Value w = b.create("Reshape", {b.create("Mul", {numbers, scales}),
                                  node.constant({rows, columns})});
   return b.finish({timesRows(node, b, node.input(0), w, b.none())});
