@@ -125,6 +125,16 @@ Status NodeContext::attributeStatus() const {
 
 Value NodeContext::none() { return owner.none(); }
 
+Value NodeContext::scalar(int64_t value) {
+  auto type = RankedTensorType::get({}, builder().getI64Type());
+  return owner.constant(loc, DenseElementsAttr::get(type, value));
+}
+
+Value NodeContext::scalar(float value) {
+  auto type = RankedTensorType::get({}, builder().getF32Type());
+  return owner.constant(loc, DenseElementsAttr::get(type, value));
+}
+
 Value NodeContext::constant(ArrayRef<int64_t> values) {
   return owner.constant(
       loc, DenseElementsAttr::get(

@@ -65,6 +65,8 @@ public:
 
   mlir::Value none();
   mlir::Value constant(llvm::ArrayRef<int64_t> values);
+  mlir::Value scalar(int64_t value);
+  mlir::Value scalar(float value);
   /// Creates an op of the onnx dialect from values and attributes, infers and
   /// sets its result types. `hint` is the element type of the first result
   /// where inference reads it from there.

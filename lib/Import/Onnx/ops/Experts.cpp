@@ -182,10 +182,7 @@ private:
     }
     Value pairs = b.create("Reshape", {both, node.constant({-1, size, 2})});
     auto of = [&](int64_t which) {
-      auto scalar = RankedTensorType::get({}, node.builder().getI64Type());
-      Value index = node.importer().constant(
-          node.location(), DenseElementsAttr::get(scalar, which));
-      return b.create("Gather", {pairs, index}, b.axis(2));
+      return b.create("Gather", {pairs, node.scalar(which)}, b.axis(2));
     };
     return {of(0), of(1)};
   }

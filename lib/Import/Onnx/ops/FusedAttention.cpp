@@ -22,15 +22,12 @@ struct PackedTokens {
 static Value sameSequence(NodeContext &node, NodeBuilder &b, Value tokens,
                           Value ends) {
   Type i64 = node.builder().getI64Type();
-  auto number = [&](int64_t value) {
-    auto type = RankedTensorType::get({}, i64);
-    return node.importer().constant(node.location(),
-                                    DenseElementsAttr::get(type, value));
-  };
   Value rows = node.constant({0}), columns = node.constant({1});
   Value count =
-      b.create("Gather", {b.create("Shape", {tokens}), number(0)}, b.axis(0));
-  Value all = b.create("Range", {number(0), count, number(1)});
+      b.create("Gather", {b.create("Shape", {tokens}), node.scalar(int64_t(0))},
+               b.axis(0));
+  Value all = b.create(
+      "Range", {node.scalar(int64_t(0)), count, node.scalar(int64_t(1))});
   Value isBehind =
       b.create("LessOrEqual", {b.create("Unsqueeze", {b.cast(ends, i64), rows}),
                                b.create("Unsqueeze", {all, columns})});
@@ -101,10 +98,8 @@ Status buildPackedAttention(NodeContext &node) {
 /// q, k and v of [T, heads, 3, D].
 static PackedTokens partsOf(NodeContext &node, NodeBuilder &b) {
   auto part = [&](int64_t which) {
-    auto type = RankedTensorType::get({}, node.builder().getI64Type());
-    Value index = node.importer().constant(node.location(),
-                                           DenseElementsAttr::get(type, which));
-    Value heads = b.create("Gather", {node.input(0), index}, b.axis(2));
+    Value heads =
+        b.create("Gather", {node.input(0), node.scalar(which)}, b.axis(2));
     return b.create("Flatten", {heads}, b.axis(1));
   };
   return {part(0), part(1), part(2)};

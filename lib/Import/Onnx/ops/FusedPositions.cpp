@@ -10,18 +10,6 @@ using namespace mlir;
 
 namespace qopt::import {
 
-static Value scalar(NodeContext &node, int64_t value) {
-  auto type = RankedTensorType::get({}, node.builder().getI64Type());
-  return node.importer().constant(node.location(),
-                                  DenseElementsAttr::get(type, value));
-}
-
-static Value scalar(NodeContext &node, float value) {
-  auto type = RankedTensorType::get({}, node.builder().getF32Type());
-  return node.importer().constant(node.location(),
-                                  DenseElementsAttr::get(type, value));
-}
-
 static NamedAttrList permutation(NodeContext &node, ArrayRef<int64_t> axes) {
   NamedAttrList attrs;
   attrs.set("perm", node.builder().getDenseI64ArrayAttr(axes));
@@ -81,7 +69,7 @@ static Value gatheredBy(NodeContext &node, NodeBuilder &b, Value cache,
                         ArrayRef<int64_t> streams) {
   Value rows = b.create("Gather", {cache, node.input(1)}, b.axis(0));
   auto ofStream = [&](int64_t stream) {
-    return b.create("Gather", {rows, scalar(node, stream)}, b.axis(0));
+    return b.create("Gather", {rows, node.scalar(stream)}, b.axis(0));
   };
   Value mixed = ofStream(0);
   for (int64_t stream : {1, 2}) {
@@ -149,26 +137,26 @@ struct Buckets {
 Value Buckets::of(NodeContext &node, NodeBuilder &b, Value distance) const {
   Type i64 = node.builder().getI64Type();
   int64_t own = isBidirectional ? count / 2 : count, exact = own / 2;
-  Value zero = scalar(node, int64_t(0)), side = zero, magnitude;
+  Value zero = node.scalar(int64_t(0)), side = zero, magnitude;
   if (isBidirectional) {
     side = b.create("Mul", {b.cast(b.create("Greater", {distance, zero}), i64),
-                            scalar(node, own)});
+                            node.scalar(own)});
     magnitude = b.create("Abs", {distance});
   } else {
     magnitude = b.create("Max", {b.create("Neg", {distance}), zero});
   }
   Value times =
-      b.create("Div", {b.cast(magnitude, b.f32()), scalar(node, float(exact))});
+      b.create("Div", {b.cast(magnitude, b.f32()), node.scalar(float(exact))});
   float steps = float(own - exact) / std::log(float(farthest) / float(exact));
   // Of distances below `exact`, whose logarithm is negative, nothing is used.
   Value shared = b.cast(
       b.create("Mul",
-               {b.create("Log", {b.create("Max", {times, scalar(node, 1.0f)})}),
-                scalar(node, steps)}),
+               {b.create("Log", {b.create("Max", {times, node.scalar(1.0f)})}),
+                node.scalar(steps)}),
       i64);
-  shared = b.create("Min", {b.create("Add", {shared, scalar(node, exact)}),
-                            scalar(node, own - 1)});
-  Value isSmall = b.create("Less", {magnitude, scalar(node, exact)});
+  shared = b.create("Min", {b.create("Add", {shared, node.scalar(exact)}),
+                            node.scalar(own - 1)});
+  Value isSmall = b.create("Less", {magnitude, node.scalar(exact)});
   return b.create("Add",
                   {side, b.create("Where", {isSmall, magnitude, shared})});
 }
@@ -195,7 +183,7 @@ Status buildRelativePositionBias(NodeContext &node) {
   auto positions = [&](unsigned length, int64_t axis) {
     Value end = b.create("Reshape", {node.input(length), node.constant({})});
     Value all = b.create(
-        "Range", {scalar(node, int64_t(0)), end, scalar(node, int64_t(1))});
+        "Range", {node.scalar(int64_t(0)), end, node.scalar(int64_t(1))});
     return b.create("Unsqueeze", {all, node.constant({axis})});
   };
   Value distance = b.create("Sub", {positions(2, 0), positions(1, 1)});
@@ -235,7 +223,7 @@ Status buildGatedRelativePositionBias(NodeContext &node) {
   SmallVector<Value> parts =
       b.createAll("Split", {gates, node.constant({1, 1})}, 2, b.axis(3));
   Type type = cast<ShapedType>(node.input(0).getType()).getElementType();
-  auto number = [&](float value) { return b.cast(scalar(node, value), type); };
+  auto number = [&](float value) { return b.cast(node.scalar(value), type); };
   Value inner =
       b.create("Sub", {b.create("Mul", {parts[1], node.input(5)}), number(1)});
   Value factor =

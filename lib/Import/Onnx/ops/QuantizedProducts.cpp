@@ -14,10 +14,7 @@ namespace qopt::import {
 static Value qGemmBias(NodeContext &node, NodeBuilder &b, float alpha) {
   Value scale = b.create("Mul", {node.input(1), node.input(4)});
   if (alpha != 1) {
-    auto scalar = RankedTensorType::get({}, b.f32());
-    Value factor = node.importer().constant(
-        node.location(), DenseElementsAttr::get(scalar, alpha));
-    scale = b.create("Mul", {scale, factor});
+    scale = b.create("Mul", {scale, node.scalar(alpha)});
   }
   auto type = dyn_cast<RankedTensorType>(node.input(6).getType());
   return b.create("DequantizeLinear", {node.input(6), scale, b.none()},
@@ -104,10 +101,7 @@ Status buildDynamicQuantizeMatMul(NodeContext &node) {
 
 /// Keys or values [B, N, P, D] of the past [2, B, N, P, D].
 static Value pastOf(NodeContext &node, NodeBuilder &b, int64_t which) {
-  auto scalar = RankedTensorType::get({}, node.builder().getI64Type());
-  Value index = node.importer().constant(node.location(),
-                                         DenseElementsAttr::get(scalar, which));
-  return b.create("Gather", {node.input(8), index}, b.axis(0));
+  return b.create("Gather", {node.input(8), node.scalar(which)}, b.axis(0));
 }
 
 /// One product of codes for q, k and v, then attention in floats.
