@@ -268,7 +268,8 @@ def print_table(results):
     zeros = ", ".join(ALWAYS)
     print(f"\nAsked of every kernel to be 0: {zeros}. The main loop is counted, registers and spills are the kernel's.")
     print(
-        "All else is asked of sm_90a. Bank conflicts are those of reads; 4 lop3 unpack the codes of a product, what is above is the ring's."
+        "All else is asked of sm_90a. Bank conflicts are those of reads; 4 lop3 unpack the codes of a product, what is "
+        "above is the ring's."
     )
 
 

@@ -3,8 +3,8 @@
 
     bench/plans.py BUILD MODEL --calibrate TEXT --valid TEXT [--plans 40]
 
-Formats are rounded to nearest, so that a plan compiles in seconds; a plan of all weights is scored once. Prints a line for
-each plan and the rank correlation (Spearman).
+Formats are rounded to nearest, so that a plan compiles in seconds; a plan of all weights is scored once. Prints a line
+for each plan and the rank correlation (Spearman).
 """
 
 import argparse

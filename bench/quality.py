@@ -6,21 +6,21 @@
 A ROW is one of
     linear=BITS     --bits for the linears of the blocks alone; head and embedding stay as the file has them
     file=BITS       --bits for all weights
-    FORMAT          one format for the linears, calibrated; FORMAT:rtn rounds it to nearest, FORMAT:gptq takes GPTQ alone,
-                    FORMAT:original has layers read what they read in the unquantized model, FORMAT:tune=STEPS tunes scales
-                    and norms behind that
+    FORMAT          one format for the linears, calibrated; FORMAT:rtn rounds it to nearest, FORMAT:gptq takes GPTQ
+                    alone, FORMAT:original has layers read what they read in the unquantized model, FORMAT:tune=STEPS
+                    tunes scales and norms behind that
     codes=FORMAT/ACTIVATIONS   the linears' weights rounded to nearest, and activations in codes, with scaled channels
     all=FORMAT      one format for all weights, head and embedding included, calibrated
     rule=LOW+HIGH   LOW for all weights, but HIGH for projections of values, down projections and the head, calibrated
     kv=FORMAT       a cache in this format, weights as the file has them
-    ort=NAME:BLOCK  onnxruntime's 4-bit quantizer of that name (default, rtn, hqq, gptq, k_quant), with zero points and blocks
-                    of so many columns, for the linears (pip install onnx-ir; hqq: torch)
+    ort=NAME:BLOCK  onnxruntime's 4-bit quantizer of that name (default, rtn, hqq, gptq, k_quant), with zero points and
+                    blocks of so many columns, for the linears (pip install onnx-ir; hqq: torch)
 
 Without rows: those of the table. Printed are the stored bits of the weights that are quantized and of all, the mean KL
-divergence on 32 windows of 512 tokens, spread evenly over TEXT, which is tokenized in pieces of 20,000 characters, the loss,
-which is perplexity less that of the model in f32, and the seconds of the compilation. All other models compute in f32. With
-seeds, the text of calibration is so many windows drawn from it for each seed. Behind rows of file=BITS: what `all` and `rule`
-have at the same bits, log KL interpolated between the formats around.
+divergence on 32 windows of 512 tokens, spread evenly over TEXT, which is tokenized in pieces of 20,000 characters, the
+loss, which is perplexity less that of the model in f32, and the seconds of the compilation. All other models compute in
+f32. With seeds, the text of calibration is so many windows drawn from it for each seed. Behind rows of file=BITS: what
+`all` and `rule` have at the same bits, log KL interpolated between the formats around.
 """
 
 import argparse
@@ -36,11 +36,14 @@ from typing import NamedTuple
 import numpy as np
 from plans import run
 
-ROWS = (
-    "int4_asym_g128:rtn int4_asym_g128 lut4_g128 lut4_g32_s6 lut3_g64_s6 int2_g32_s6 linear=3.15 linear=3.7 linear=4.16 "
-    "linear=4.3 linear=4.8 linear=6 file=3 file=3.5 file=4 file=4.5 kv=int8 kv=fp8_e4m3 "
-    "kv=int4_asym_g32_zf,int4_asym_g32_zf,recent=32"
-).split()
+ROWS = [
+    *("int4_asym_g128:rtn", "int4_asym_g128", "lut4_g128", "lut4_g32_s6", "lut3_g64_s6", "int2_g32_s6"),
+    *("linear=3.15", "linear=3.7", "linear=4.16", "linear=4.3", "linear=4.8", "linear=6"),
+    *("file=3", "file=3.5", "file=4", "file=4.5"),
+    *("all=int2_g32_s6", "all=lut3_g64_s6", "all=lut3_g32_s6", "all=lut4_g128", "all=lut4_g32_s6", "all=int5_g32_s6"),
+    *("rule=int2_g32_s6+lut4_g32_s6", "rule=lut3_g32_s6+lut4_g32_s6", "rule=lut3_g32_s6+int5_g32_s6"),
+    *("rule=lut4_g32_s6+int5_g32_s6", "kv=int8", "kv=fp8_e4m3", "kv=int4_asym_g32_zf,int4_asym_g32_zf,recent=32"),
+]
 WINDOWS, LENGTH, PIECE = 32, 512, 20000
 
 
@@ -146,7 +149,8 @@ class Row(NamedTuple):
     def __str__(self):
         kl = f"{self.kl['mean']:.5f} ({self.kl['low']:.5f}–{self.kl['high']:.5f})"
         seed = "" if self.seed is None else self.seed
-        return f"| {self.name} | {seed} | {self.bits:.3f} | {self.bits_of_all:.3f} | {kl} | {self.loss:.4f} | {self.seconds:.0f} |"
+        bits = f"{self.bits:.3f} | {self.bits_of_all:.3f}"
+        return f"| {self.name} | {seed} | {bits} | {kl} | {self.loss:.4f} | {self.seconds:.0f} |"
 
 
 class Harness:
@@ -175,7 +179,8 @@ class Harness:
         return time.monotonic() - start
 
     def weights(self, name):
-        """Stored bits of the weights that are quantized and of all, and the share of all elements that the former are."""
+        """Stored bits of the weights that are quantized and of all, and the share of all elements that the former
+        are."""
         found = json.loads(run(self.bin / "qopt-inspect", self.folder / name, "--json"))["weights"]
         quantized = [entry for format, entry in found["formats"].items() if format not in ("f32", "f16", "bf16")]
         elements = sum(entry["parameters"] for entry in quantized)
@@ -248,9 +253,8 @@ def compare(rows):
             other = best_at(mixed.bits_of_all, [row for row in alike if row.name.startswith(kind + "=")])
             if other:
                 less = 100 * (1 - mixed.kl["mean"] / other)
-                print(
-                    f"{mixed.name}, seed {mixed.seed}: {less:.0f} % below {kind} ({other:.5f} at {mixed.bits_of_all:.3f} bits)"
-                )
+                beside = f"{kind} ({other:.5f} at {mixed.bits_of_all:.3f} bits)"
+                print(f"{mixed.name}, seed {mixed.seed}: {less:.0f} % below {beside}")
 
 
 def main():
@@ -263,10 +267,8 @@ def main():
     parser.add_argument("--tokens", type=int, default=65536, help="of the calibration text")
     parser.add_argument("--seeds", type=int, nargs="*", default=[None], help="of the windows of calibration")
     arguments = parser.parse_args()
-    print(
-        "| weights or cache | seed | stored bits | of all | KL (95 %) | loss | seconds |\n|---|---|---|---|---|---|---|",
-        flush=True,
-    )
+    print("| weights or cache | seed | stored bits | of all | KL (95 %) | loss | seconds |")
+    print("|---|---|---|---|---|---|---|", flush=True)
     rows = []
     with tempfile.TemporaryDirectory() as name:
         harness = Harness(arguments, pathlib.Path(name))

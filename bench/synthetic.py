@@ -4,10 +4,10 @@
 The weights are the same for every precision: `f16` and `f32` store them as MatMuls (what a user would hand to
 qopt-compile), `int4` as MatMulNBits of 32-element blocks (what onnxruntime-genai runs), so that they can be measured
 side by side. A matrix takes its numbers from one pool of random numbers, from a random place on, so that the time is
-that of writing the file; the pools of small models are small. With --sparse the data are a hole of the right size but for a few numbers of each tensor, so
-that no two are equal; that is enough to compile and to look at kernels. With --repeat-rows N the rows of all matrices
-are the same N, again and again, but for a few numbers: as large and as random to a machine, and small when equal blocks
-are stored once (bench/gpu/folding.py). Nothing is downloaded.
+that of writing the file; the pools of small models are small. With --sparse the data are a hole of the right size but
+for a few numbers of each tensor, so that no two are equal; that is enough to compile and to look at kernels. With
+--repeat-rows N the rows of all matrices are the same N, again and again, but for a few numbers: as large and as random
+to a machine, and small when equal blocks are stored once (bench/gpu/folding.py). Nothing is downloaded.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """Gradients in NumPy, f64: a tape of the few operations that transformers are made of when nothing is fused.
 
-Norms, softmax and activations are written with sums, products and exponentials, so that their derivatives come out of the
-chain rule and not out of a formula that the compiler could share; `difference` compares a tape with its function's values.
+Norms, softmax and activations are written with sums, products and exponentials, so that their derivatives come out of
+the chain rule and not out of a formula that the compiler could share; `difference` compares a tape with its function's
+values.
 """
 
 import math

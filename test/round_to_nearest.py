@@ -3,7 +3,6 @@
 import ml_dtypes
 import numpy as np
 
-
 BITS = {"int8": 8, "int6": 6, "int5": 5, "int4": 4, "int3": 3, "int2": 2, "lut4": 4, "lut3": 3}
 BITS |= {"fp8_e4m3": 8, "fp8_e5m2": 8, "fp4_e2m1": 4, "nf4": 4}
 NF4 = np.float32(

@@ -1,6 +1,7 @@
 """Runs every test (lit, GoogleTest, pytest) and prints the sum as the last line: `N passed, N failed, N skipped`."""
 
 import argparse
+import contextlib
 import os
 import pathlib
 import re
@@ -85,10 +86,8 @@ def remove_results(results):
     """Removes the reports of the last run; returns how long each of its programs took."""
     last = {}
     for old in results.glob("*.xml"):
-        try:
+        with contextlib.suppress(ElementTree.ParseError):  # that run was ended
             last[old.stem] = seconds(old)[1]
-        except ElementTree.ParseError:  # that run was ended
-            pass
         old.unlink()
     return last
 

@@ -100,8 +100,8 @@ class PagedCache:
         return self._split(what, self._code_rows(what, memory))[0]
 
     def scales(self, what, memory):
-        """A view of pages: f16 [page, head, position]; of keys in groups [page, head, group, 1 or 2, channel], of values in
-        groups [page, head, position, 1 or 2, group].
+        """A view of pages: f16 [page, head, position]; of keys in groups [page, head, group, 1 or 2, channel], of
+        values in groups [page, head, position, 1 or 2, group].
         """
         size = self.layout[f"{what}_scale_bytes"]
         runs = self._runs(what, memory, self.layout[f"{what}_code_bytes"], size).view(np.float16)

@@ -97,7 +97,8 @@ class GatherRows:
         return values.repeat(self.layout["group_columns"], 1)[:, : self.columns].astype(np.float32)
 
     def check(self, outputs):
-        """The same numbers: a subtraction and a product in f32, and one rounding. Rows of ids outside are no numbers."""
+        """The same numbers: a subtraction and a product in f32, and one rounding. Rows of ids outside are no
+        numbers."""
         inside = (self.ids >= 0) & (self.ids < self.problem["rows"])
         rows, result = self.ids[inside] % self.slab, outputs["result"]
         expected = self.numbers[rows].astype(np.float32)

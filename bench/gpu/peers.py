@@ -86,8 +86,8 @@ PEERS = {
 
 
 def peers_of(record):
-    """The peers that run the record's problem; products of integers only where ours has such, int4 for few tokens, Triton's
-    kernel for no more than its tile has."""
+    """The peers that run the record's problem; products of integers only where ours has such, int4 for few tokens,
+    Triton's kernel for no more than its tile has."""
     names = dict(PEERS.get(record.family, {}))
     weights = record.problem.get("weights", "")
     if not weights.startswith("int4") or ":" in weights or record.problem.get("tokens", 0) > 64:

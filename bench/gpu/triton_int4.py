@@ -1,5 +1,6 @@
-"""A product with int4 weights in groups, written in Triton as its users write them: codes of eight columns in a word, unpacked
-on the way to `dot`, the columns in splits that add atomically. Tiles and splits are what Triton's tuner finds fastest.
+"""A product with int4 weights in groups, written in Triton as its users write them: codes of eight columns in a word,
+unpacked on the way to `dot`, the columns in splits that add atomically. Tiles and splits are what Triton's tuner finds
+fastest.
 """
 
 import triton
@@ -59,8 +60,8 @@ def _product(
 
 
 def product(x, codes, scales, y, group):
-    """Adds x [tokens, columns] · W to y [tokens, rows], f32 and zero, for at most 16 tokens. codes: i32 [columns / 8, rows],
-    the lowest bits are the first column's; scales: bf16 [columns / group, rows]."""
+    """Adds x [tokens, columns] · W to y [tokens, rows], f32 and zero, for at most 16 tokens. codes: i32 [columns / 8,
+    rows], the lowest bits are the first column's; scales: bf16 [columns / group, rows]."""
     (tokens, columns), rows = x.shape, codes.shape[1]
 
     def grid(sizes):

@@ -169,35 +169,36 @@ def compile(
     one artifact, whose graphs `load` chooses by `function`. The options are those of qopt-compile:
 
     as_          "automatic" (a decoder where the model is one), "decoder" or "graph"
-    input        "NAME=VALUE" or a list of those: inputs of one boolean or integer that are constants of the artifact; of an
-                 If on one of them the branch is compiled that the value takes, without inputs that only the other one
-                 reads, "use_cache_branch=true"
+    input        "NAME=VALUE" or a list of those: inputs of one boolean or integer that are constants of the artifact;
+                 of an If on one of them the branch is compiled that the value takes, without inputs that only the other
+                 one reads, "use_cache_branch=true"
     weights      format of weights, "int4_g32"; default: as in the file
     lm_head      format of the head; default: `weights`
     embedding    format of the token embedding; default: that of the head where one weight is both, else as in the file
     format       of single weights, "NAME=FORMAT" or "re:PATTERN=FORMAT", or a list of those
     activations  what linears read: "f32" (host), "f16", "bf16", "int8", "fp8_e4m3" (host), "int8_g32_sf32" (host);
                  activation_format: of single weights, like `format`
-    calibrate    a text file, of a graph its inputs as .npz, or a manifest: weights are quantized by what they do when the
-                 model reads it
-    algorithm    how codes are chosen: "rtn", "clip" or "hqq"; with `calibrate` also "awq", "gptq", "kronecker" or "best" (of
-                 all, for each weight); calibrate_tokens: of the text at most so many; calibrate_inputs: what layers read
-                 meanwhile, "quantized" (what those ahead make with their codes) or "original"
+    calibrate    a text file, of a graph its inputs as .npz, or a manifest: weights are quantized by what they do when
+                 the model reads it
+    algorithm    how codes are chosen: "rtn", "clip" or "hqq"; with `calibrate` also "awq", "gptq", "kronecker" or
+                 "best" (of all, for each weight); calibrate_tokens: of the text at most so many; calibrate_inputs: what
+                 layers read meanwhile, "quantized" (what those ahead make with their codes) or "original"
     tune         behind that so many steps of gradient descent on the KL divergence over scales and norms
     store        a folder in which the work of `calibrate` is kept, so that a run that was ended goes on
-    bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which all
-                 together do least harm; max_size: the same for the artifact, "1.2GB" or bytes; max_memory: for what a
-                 decoder takes while it serves `batch` sequences as long as `context`; max_latency: for the predicted time of
-                 a decode step at `context` on the slowest GPU of `arch`, "2.1ms", or on the host, whose rates bench/describe_host
-                 measures (host_rates: its file); without `kv` these two choose the caches
-                 of layers from `kv_candidates`, too; moves: so many exchanges of formats are measured as KL behind the choice
+    bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which
+                 all together do least harm; max_size: the same for the artifact, "1.2GB" or bytes; max_memory: for what
+                 a decoder takes while it serves `batch` sequences as long as `context`; max_latency: for the predicted
+                 time of a decode step at `context` on the slowest GPU of `arch`, "2.1ms", or on the host, whose rates
+                 bench/describe_host measures (host_rates: its file); without `kv` these two choose the caches
+                 of layers from `kv_candidates`, too; moves: so many exchanges of formats are measured as KL behind the
+                 choice
     plan         a file of `save_plan`: the format of every weight, its cost and what others would have cost
-    validate     a text file or several, or "NAME=PATH": the artifact is measured on each and all, on the host, beside the
-                 unquantized model
-    max_kl       limit of the mean KL divergence in nats, on every text of `validate`, else on the part of `calibrate` that is
-                 held out; max_perplexity_increase: of perplexity, in percent above the unquantized model's; min_top1: the
-                 least percent of equal first choices. Where one is missed nothing is written, and the error is of the code
-                 GATE_FAILED; keep: write it all the same
+    validate     a text file or several, or "NAME=PATH": the artifact is measured on each and all, on the host, beside
+                 the unquantized model
+    max_kl       limit of the mean KL divergence in nats, on every text of `validate`, else on the part of `calibrate`
+                 that is held out; max_perplexity_increase: of perplexity, in percent above the unquantized model's;
+                 min_top1: the least percent of equal first choices. Where one is missed nothing is written, and the
+                 error is of the code GATE_FAILED; keep: write it all the same
     kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"; with latest and first
                  positions in f16, "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16", and on the host keys ahead of
                  their rotation, "int4_asym_g32_zf,f16,before_rotary"; kv_format: of single layers,
@@ -270,17 +271,18 @@ def compile(
 
 def check(model: str | os.PathLike[str], **options: Unpack[CompileOptions]) -> dict[str, Any]:
     """What would come of `compile`, in seconds and without reading weights: operators and what becomes of them, layers
-    that were recognised, formats, bytes of the artifact, of compiling and of serving, predicted steps, lost fusions, and
-    everything that stands in the way. The keys are those of docs/check.schema.json; `problems` is empty where the
-    compilation would succeed. The options are those of `compile`; one that does not exist or is of a wrong type is an error."""
+    that were recognised, formats, bytes of the artifact, of compiling and of serving, predicted steps, lost fusions,
+    and everything that stands in the way. The keys are those of docs/check.schema.json; `problems` is empty where the
+    compilation would succeed. The options are those of `compile`; one that does not exist or is of a wrong type is an
+    error."""
     from . import _compiler
 
     return json.loads(_compiler.check(fill(_compiler, model, options)))
 
 
 def blame(model: str | os.PathLike[str], **options: Unpack[CompileOptions]) -> BlameSummary:
-    """Which layers of the artifact that `compile` would write lose most, on the texts of `validate`, else on the part of
-    `calibrate` that is held out. Takes two evaluations for each layer and writes nothing; the options are those of
+    """Which layers of the artifact that `compile` would write lose most, on the texts of `validate`, else on the part
+    of `calibrate` that is held out. Takes two evaluations for each layer and writes nothing; the options are those of
     `compile`."""
     from . import _compiler
 

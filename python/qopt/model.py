@@ -247,9 +247,10 @@ def load(
     function: str | None = None,
 ) -> Model:
     """Opens an artifact. `threads` 0 means one for each processor; `device` is "host", "cuda", "cuda:N", "emulator"
-    or "emulator,schedules=N", None what the artifact was compiled for ("cuda,synchronous" waits for each kernel, so that a failure
-    names it); `trust` leaves out the digests of weights and code; `tokenizer` is a tokenizer.json, or its folder, instead of the
-    artifact's own; `function` is which graph of a model of several files to run, as "encoder"."""
+    or "emulator,schedules=N", None what the artifact was compiled for ("cuda,synchronous" waits for each kernel, so
+    that a failure names it); `trust` leaves out the digests of weights and code; `tokenizer` is a tokenizer.json, or
+    its folder, instead of the artifact's own; `function` is which graph of a model of several files to run, as
+    "encoder"."""
     artifact = _runtime.open(arguments.path("path", path), arguments.truth("trust", trust))
     if function is not None:
         artifact = artifact.function(arguments.text("function", function))

@@ -1,5 +1,5 @@
-"""The options of `qopt.compile`, `qopt.blame` and `qopt.emit`: those of qopt-compile, dashes as underscores and `--as` as `as_`,
-because Python has a word of its own for it. None is an option that was not given."""
+"""The options of `qopt.compile`, `qopt.blame` and `qopt.emit`: those of qopt-compile, dashes as underscores and `--as`
+as `as_`, because Python has a word of its own for it. None is an option that was not given."""
 
 from __future__ import annotations
 

@@ -7,10 +7,9 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
+import qopt
 from conformance.test_microsoft_nodes import ANGLES, PAST, B, D, H, N, S, compiled, floats, integers, model_of, ort, rng
 from onnx import TensorProto, helper
-
-import qopt
 
 STEP = {"q": floats(B, 1, H), "k": floats(B, 1, H), "v": floats(B, 1, H)}
 KEPT = {"k": floats(B, N, 6, D), "v": floats(B, N, 6, D)}
@@ -318,7 +317,9 @@ def test_relative_positions(bidirectional, tmp_path):
         helper.make_node("Gather", ["sizes", "first"], ["l"]),
         helper.make_node(
             *("RelativePositionBias", ["t", "l", "l"], ["y"]),
-            **{"domain": "com.microsoft", "max_distance": farthest, "is_bidirectional": bidirectional},
+            domain="com.microsoft",
+            max_distance=farthest,
+            is_bidirectional=bidirectional,
         ),
     ]
     feeds = {"x": floats(length)}

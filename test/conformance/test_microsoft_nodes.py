@@ -4,9 +4,8 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
-
 import qopt
+from onnx import helper
 
 ort = pytest.importorskip("onnxruntime")
 
@@ -239,10 +238,10 @@ def test_node_equals_onnxruntime(name, tmp_path):
         np.testing.assert_allclose(got[result], values, rtol=1e-5, atol=1e-5)
 
 
-E, I = 4, 64  # experts, channels inside one
+E, INNER = 4, 64  # experts, channels inside one
 TOKENS = {"x": floats(5, H), "r": 2 * floats(5, E)}
-EXPERTS = {"w1": floats(E, I, H) / 6, "b1": floats(E, I), "w2": floats(E, H, I) / 8, "b2": floats(E, H)}
-GATED = EXPERTS | {"w1": floats(E, 2 * I, H) / 6, "b1": floats(E, 2 * I)}
+EXPERTS = {"w1": floats(E, INNER, H) / 6, "b1": floats(E, INNER), "w2": floats(E, H, INNER) / 8, "b2": floats(E, H)}
+GATED = EXPERTS | {"w1": floats(E, 2 * INNER, H) / 6, "b1": floats(E, 2 * INNER)}
 GLU = {"activation_type": "swiglu", "swiglu_fusion": 1, "k": 2}
 # (constants, attributes)
 MIXTURES = {
@@ -323,9 +322,9 @@ def test_experts_without_weights_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"w1": floats(E, I, H + 1)}, r"input 2 has shape \[4, 64, 33\]; expected \[-1, -1, 32\]"),
-        ({"b1": floats(E, I - 1)}, r"input 3 has shape \[4, 63\]; expected \[4, 64\]"),
-        ({"w2": floats(E, H, I // 2)}, r"input 4 has shape \[4, 32, 32\]; expected \[-1, -1, 64\]"),
+        ({"w1": floats(E, INNER, H + 1)}, r"input 2 has shape \[4, 64, 33\]; expected \[-1, -1, 32\]"),
+        ({"b1": floats(E, INNER - 1)}, r"input 3 has shape \[4, 63\]; expected \[4, 64\]"),
+        ({"w2": floats(E, H, INNER // 2)}, r"input 4 has shape \[4, 32, 32\]; expected \[-1, -1, 64\]"),
     ],
 )
 def test_experts_of_other_shapes_are_refused(changed, says, tmp_path):

@@ -5,11 +5,10 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
+import qopt
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.ops.op_cast import cast_to
-
-import qopt
 
 SIGNED_FLOATS = ("FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "FLOAT4E2M1")
 INTEGERS = ("INT4", "UINT4", "INT2", "UINT2")

@@ -1,7 +1,7 @@
 """ONNX's own node tests through the whole product: compiled to an artifact, run, equal to the onnx package's numbers.
 
-What is refused stands in refused.toml with its reason, and that list is checked in both directions: whatever else does not
-compile fails here, and so does an entry whose tests compile.
+What is refused stands in refused.toml with its reason, and that list is checked in both directions: whatever else does
+not compile fails here, and so does an entry whose tests compile.
 """
 
 import functools
@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from test_onnx_nodes import as_array, as_tensor
-
 import qopt
+from test_onnx_nodes import as_array, as_tensor
 
 # Operators whose later operands are sizes, axes, ratios and modes: they are constants in real models, and here.
 SIZED = re.compile(

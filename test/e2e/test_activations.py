@@ -1,5 +1,5 @@
-"""Codes of activations with a scale a token or one for all: beside a NumPy model that rounds the same, and with scales of
-channels that are searched on a text."""
+"""Codes of activations with a scale a token or one for all: beside a NumPy model that rounds the same, and with scales
+of channels that are searched on a text."""
 
 import json
 import re
@@ -62,8 +62,8 @@ def distance(a, b):
 
 @pytest.mark.parametrize(("weights", "read"), [("int8", int8_rows), ("fp8_e4m3", fp8_rows)])
 def test_logits_are_those_of_a_model_that_rounds_the_same(tool, stories, tmp_path, weights, read):
-    """Some codes are others, where sums in another order lie on both sides of a tie, and then others behind them: less than
-    the rounding itself, which activations in f32 do not have."""
+    """Some codes are others, where sums in another order lie on both sides of a tie, and then others behind them: less
+    than the rounding itself, which activations in f32 do not have."""
     tokens = np.random.default_rng(5).integers(3, 500, (2, 200), dtype=np.int32)
     np.save(tmp_path / "t.npy", tokens)
 

@@ -3,8 +3,8 @@
 import collections
 import hashlib
 import json
-import re
 import pathlib
+import re
 import struct
 
 import numpy as np

@@ -1,4 +1,5 @@
-"""Biases take back what rounding takes from the mean of results: closer to the model than the same codes without that."""
+"""Biases take back what rounding takes from the mean of results: closer to the model than the same codes without
+that."""
 
 import json
 import re
@@ -11,7 +12,8 @@ NOTE = "; mean kept by its bias"
 
 
 def ids(path, seed):
-    """Tokens of a text that nobody wrote, some of them often: the models are not trained, but have a vocabulary of 256."""
+    """Tokens of a text that nobody wrote, some of them often: the models are not trained, but have a vocabulary of
+    256."""
     drawn = np.random.default_rng(seed).geometric(0.02, (WINDOWS, LENGTH)) % 256
     np.save(path, drawn.astype(np.int32))
     return path

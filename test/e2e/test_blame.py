@@ -112,7 +112,8 @@ def test_codes_of_a_calibration_stay(tool, stories, folder):
 
 
 def test_tuned_scales_and_norms_stay(tool, stories, folder):
-    """Those of layers that are not restored, and of the head, which is f16; with all others restored, little is left."""
+    """Those of layers that are not restored, and of the head, which is f16; with all others restored, little is
+    left."""
     sources = [{"path": "calib.txt"}]
     manifest = {"schema": "qopt-calibration-1", "window": 128, "sources": sources}
     (folder / "calib.json").write_text(json.dumps(manifest))

@@ -1,4 +1,5 @@
-"""Formats of the cache under budgets on memory and latency, by layer, and exchanges that are measured behind the choice."""
+"""Formats of the cache under budgets on memory and latency, by layer, and exchanges that are measured behind the
+choice."""
 
 import json
 

@@ -48,7 +48,8 @@ def test_books(tool, shared, tmp_path, weights, cache):
 
 
 def test_latest_positions(tool, stories, tmp_path):
-    """With them a token reads the same whatever the steps, and a prompt in one step loses as little as single tokens do."""
+    """With them a token reads the same whatever the steps, and a prompt in one step loses as little as single tokens
+    do."""
     text = json.loads((stories / "generate.json").read_text())
     np.save(tmp_path / "t.npy", np.array([[*text["prompt_ids"], *text["new_ids"]]], np.int32))
 

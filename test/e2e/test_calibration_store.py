@@ -8,9 +8,8 @@ import signal
 import subprocess
 import time
 
-import pytest
-
 import conftest
+import pytest
 
 OPTIONS = ("--bits", 4, "--candidates", "int3_asym,int4_asym,int8", "--calibrate-tokens", 4096, "--activations", "f32")
 

@@ -91,7 +91,8 @@ def test_blocks_with_equal_scales_or_zero_points(tool, tmp_path, scales, zeros):
 
 @pytest.mark.parametrize("zeros", ["none", "codes", "fractions"])
 def test_blocks_of_two_bits(tool, tmp_path, zeros):
-    """Four codes a byte, the first in the lowest bits, and so the zero points of a row; three blocks, the last short."""
+    """Four codes a byte, the first in the lowest bits, and so the zero points of a row; three blocks, the last
+    short."""
     x = RANDOM.standard_normal((2, 80)).astype(np.float32)
     codes = RANDOM.integers(0, 256, (4, 3, 8), np.uint8)
     constants = {"w": codes, "s": RANDOM.random(12, np.float32)}

@@ -121,7 +121,8 @@ LONG = np.random.default_rng(3).integers(3, 512, 520).astype(np.int32)
 
 @conftest.PTX_ONLY
 def test_a_long_prompt_is_appended_by_its_projections(tool, wide_heads, tmp_path):
-    """In steps of more than 512 tokens of this decoder, each layer has a launch less; what follows is what the host says."""
+    """In steps of more than 512 tokens of this decoder, each layer has a launch less; what follows is what the host
+    says."""
     tool("qopt-compile", wide_heads, "--target", "cuda", "-o", tmp_path / "gpu.qopt")
     tool("qopt-compile", wide_heads, "--activations", "f32", "-o", tmp_path / "host.qopt")
     assert launches(tool, tmp_path / "gpu.qopt", len(LONG)) == launches(tool, tmp_path / "gpu.qopt", 512) - 2

@@ -58,7 +58,8 @@ LEAST = {"int4_asym_g32_zf": 1e-4, "int2_asym_g32_zf": 1e-2}
 @PTX_ONLY
 @pytest.mark.parametrize("form", LEAST)
 def test_a_real_model_loses_what_it_loses_on_the_host(tool, shared, tmp_path, form):
-    """Beside the host with activations in f16 and an order of its own: of what the codes cost, little is between both."""
+    """Beside the host with activations in f16 and an order of its own: of what the codes cost, little is between
+    both."""
     source, options = shared / "models/books-llama-28m", ("--activations", "f16", "--weights", "int8")
     done = tool("qopt-run", source, "--prompt", "The old house", "--max-tokens", 70, "--json")
     tokens = np.array(json.loads(done.stdout)["tokens"], np.int32)
@@ -137,8 +138,8 @@ def test_latest_positions_of_a_real_model(tool, shared, tmp_path, cache, step):
     ],
 )
 def test_latest_positions_whatever_the_steps(tool, tmp_path, cache, attributes):
-    """Token by token, in chunks and in one step beside the host, which reads each row as its position says. A window may
-    be shorter than the latest positions; that they matter is seen beside a cache without them.
+    """Token by token, in chunks and in one step beside the host, which reads each row as its position says. A window
+    may be shorter than the latest positions; that they matter is seen beside a cache without them.
     """
     synthetic(tmp_path, 64, TWO_HEADS, **attributes)
     options = ("--activations", "f16", "--kv")

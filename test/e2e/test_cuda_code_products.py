@@ -1,13 +1,14 @@
 """Products of a file's own codes on GPUs: integer tensor cores, zero points taken off in i32, run by the emulator.
 
-Oracles: the host, whose integers are NumPy's and onnxruntime's (test_quantized_graphs.py), and what onnxruntime computed
-of real exports.
+Oracles: the host, whose integers are NumPy's and onnxruntime's (test_quantized_graphs.py), and what onnxruntime
+computed of real exports.
 """
 
 import json
 
 import numpy as np
 import pytest
+import qopt
 from conftest import NO_ASSEMBLER
 from e2e.test_cuda_zoo import compared
 from e2e.test_quantized_graphs import (
@@ -25,8 +26,6 @@ from e2e.test_quantized_graphs import (
 )
 from onnx import TensorProto, helper, numpy_helper
 from test_zoo import largest_difference, load
-
-import qopt
 
 TOKENS = (1, 3, 19, 70)  # a token alone, one tile of tokens, several, and gemm's
 
@@ -154,8 +153,8 @@ def test_zero_points_of_the_weight_are_written_out(tool, tmp_path, kind):
     assert "no GPU kernel takes its zero points off" in json.dumps(json.loads(check))
 
 
-# Of the largest golden value. Values of 16 bits between kernels change a code where a value is near the middle of two; the
-# kernels that were generated ahead of these gave the same logits, as far from the goldens.
+# Of the largest golden value. Values of 16 bits between kernels change a code where a value is near the middle of two;
+# the kernels that were generated ahead of these gave the same logits, as far from the goldens.
 LIMIT = 0.1
 
 

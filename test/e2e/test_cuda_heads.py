@@ -1,5 +1,5 @@
-"""Decoders whose heads are no whole tiles of a GPU's products, or larger than its registers, on the emulator: beside the
-host in f32, and bit by bit beside the host in the order of a GPU's sums."""
+"""Decoders whose heads are no whole tiles of a GPU's products, or larger than its registers, on the emulator: beside
+the host in f32, and bit by bit beside the host in the order of a GPU's sums."""
 
 import json
 import subprocess
@@ -59,7 +59,8 @@ def expect_host(tool, folder):
 
 @pytest.mark.parametrize("size", [4, 5, 12, 65, 255, 640])
 def test_the_emulator_is_beside_the_host(tool, tmp_path, size):
-    """Of an odd number of channels the last one is not rotated. Other sizes have the bits of the host's order of sums."""
+    """Of an odd number of channels the last one is not rotated. Other sizes have the bits of the host's order of
+    sums."""
     expect_host(tool, synthetic(tmp_path, size, SIZES[size]))
 
 

@@ -1,6 +1,6 @@
-"""Every kernel of the artifacts runs: steps of all lengths that have kernels of their own, in every pair of formats of weights
-and cache, beside the host with the same formats. The model has one layer of the shapes of books-llama-28m, so that its kernels
-are that model's, and random weights.
+"""Every kernel of the artifacts runs: steps of all lengths that have kernels of their own, in every pair of formats of
+weights and cache, beside the host with the same formats. The model has one layer of the shapes of books-llama-28m, so
+that its kernels are that model's, and random weights.
 """
 
 import itertools
@@ -30,8 +30,8 @@ WEIGHTS = ("f16", "int8", "int4_g32", "int4_g128")
 CACHES = ("f16", "fp8_e4m3", "int8", "int4")
 # Tokens of a step, one for each bucket of the kernels.
 FEW, MANY = (1, 5, 48), (12, 24, 64, 128, 136, 264, 513)
-# Most and median distance of a token's logits from the host's, in parts of their spread: f16 sums, and codes of the cache
-# that are a level more or less. Logits of few words spread less than those of many.
+# Most and median distance of a token's logits from the host's, in parts of their spread: f16 sums, and codes of the
+# cache that are a level more or less. Logits of few words spread less than those of many.
 BOUNDS = {"f16": (0.0015, 0.0008), "int8": (0.007, 0.004), "fp8_e4m3": (0.03, 0.008), "int4": (0.06, 0.02)}
 
 
@@ -97,9 +97,9 @@ class Runner:
 
 @pytest.mark.parametrize(("weights", "cache"), [*itertools.product(WEIGHTS, CACHES), ("int4_asym", "f16")])
 def test_every_kernel_runs(tool, with_words, tmp_path, weights, cache):
-    """All of them where weights and cache are each other's partner, so that every format of each is in one such pair; beside
-    these pairs those that know both formats, as linears do that append to the cache: with f16 in steps of all lengths, else
-    of many tokens in the longest alone."""
+    """All of them where weights and cache are each other's partner, so that every format of each is in one such pair;
+    beside these pairs those that know both formats, as linears do that append to the cache: with f16 in steps of all
+    lengths, else of many tokens in the longest alone."""
     device, host = tmp_path / "gpu.qopt", tmp_path / "host.qopt"
     options = options_of(weights, cache)
     partners = weights not in WEIGHTS or WEIGHTS.index(weights) == CACHES.index(cache)

@@ -8,9 +8,9 @@ from e2e.test_cuda_traffic import decode_step
 from e2e.test_zoo import DECODERS
 
 # Norm to append, attention, output, norm to gate or activation, down. Gemma 2's norms behind attention and MLP and the
-# sums that follow are ahead of the next norm; the small Llama 3 has a gate whose projections have biases, a launch more.
-# Cohere's norms of heads have a scale for each head. Mixtral has four experts of two launches and a router, whose weights
-# are generic kernels, as are the products with them.
+# sums that follow are ahead of the next norm; the small Llama 3 has a gate whose projections have biases, a launch
+# more. Cohere's norms of heads have a scale for each head. Mixtral has four experts of two launches and a router, whose
+# weights are generic kernels, as are the products with them.
 LAUNCHES = {
     "bloom": 5,
     "cohere": 5,

@@ -1,5 +1,5 @@
-"""A decode step reads weights, cache and activations once: bytes of every access that its kernels make, as counted by the
-emulator behind a stand-in for the driver.
+"""A decode step reads weights, cache and activations once: bytes of every access that its kernels make, as counted by
+the emulator behind a stand-in for the driver.
 
 An activation is read by each block that multiplies it, for blocks share no memory but the GPU's.
 """

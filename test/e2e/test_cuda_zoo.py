@@ -43,7 +43,8 @@ DECODERS = [
     *("smollm3-optimum", "stablelm-dynamo"),
 ]
 # Files of the zoo whose groups have f32 scales, with and without zero points, some of them fractions, in 2, 4 and 8
-# bits, of 16 to 128 columns, embeddings, too. Of those that onnxruntime's session options made, goldens have int8 activations.
+# bits, of 16 to 128 columns, embeddings, too. Of those that onnxruntime's session options made, goldens have int8
+# activations.
 F32_SCALES = [
     *(f"stories260k-genai-{kind}" for kind in ("int4", "int4-kquant", "int8")),
     *(f"stories260k-matmulnbits{kind}" for kind in ("2", "4-gather", "4-hqq", "8")),

@@ -5,10 +5,9 @@ import shutil
 import struct
 
 import pytest
+import qopt
 from e2e.test_zoo import F32, difference_from, load
 from hostile.artifacts import PLAN_OFFSET, PLAN_SIZE, sign
-
-import qopt
 
 USAGE, BAD_ARTIFACT, NOT_FOUND = 2, 8, 9
 FUNCTIONS = ["encoder", "decoder", "decoder_with_past"]

@@ -1,5 +1,5 @@
-"""ONNX files with codes and scales of OCP's types are compiled as they are: DequantizeLinear of fp8 and fp4, with scales
-of e8m0 or others, ahead of MatMul."""
+"""ONNX files with codes and scales of OCP's types are compiled as they are: DequantizeLinear of fp8 and fp4, with
+scales of e8m0 or others, ahead of MatMul."""
 
 import ml_dtypes
 import numpy as np

@@ -6,7 +6,6 @@ import shutil
 
 import onnx
 import pytest
-
 import qopt
 
 GATE_FAILED, USAGE, UNSUPPORTED = 6, 2, 4

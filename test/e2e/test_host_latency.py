@@ -301,10 +301,11 @@ def measured_step(tool, artifact, context):
 
 
 def test_steps_take_what_is_predicted(tool, stories, usual, tmp_path):
-    """Of a model that the cache holds: their order everywhere, and on the machine that was described each within a factor.
+    """Of a model that the cache holds: their order everywhere, and on the machine that was described each within a
+    factor.
 
-    Formats and contexts differ by a factor of three in all. What an engine does beside kernels is not predicted: it adds
-    some microseconds to all, of which the shortest steps have twenty."""
+    Formats and contexts differ by a factor of three in all. What an engine does beside kernels is not predicted: it
+    adds some microseconds to all, of which the shortest steps have twenty."""
     asked = [
         (("--weights", "int8", "--activations", "int8"), 32),
         (("--weights", "int8", "--activations", "int8"), 450),

@@ -20,7 +20,8 @@ def tokens(tool, stories):
 
 @pytest.mark.parametrize("step", [None, 40, 1])
 def test_groups_of_keys(tool, stories, tmp_path, tokens, step):
-    """Codes of unrotated keys, of rotated ones otherwise: the two models are further apart than either from its artifact."""
+    """Codes of unrotated keys, of rotated ones otherwise: the two models are further apart than either from its
+    artifact."""
     stored = in_groups("int4_g32")
     tool("qopt-compile", stories, *EXACT, "--kv", "int4_g32,f32,before_rotary", "-o", tmp_path / "m.qopt")
     found = logits_of(tool, tmp_path / "m.qopt", tokens, step)

@@ -5,10 +5,9 @@ The model is compiled as its graph, with past keys and values of length 0, and c
 
 import json
 
+import gradient_reference as tape
 import numpy as np
 import pytest
-
-import gradient_reference as tape
 
 TOKENS = 40
 

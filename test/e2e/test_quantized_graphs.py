@@ -10,9 +10,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
-
 import qopt
+from onnx import TensorProto, helper, numpy_helper
 
 ROWS, COLUMNS, BATCH = 40, 172, 19  # no whole tile, no whole block
 TYPES = {"u8": (np.uint8, TensorProto.UINT8), "s8": (np.int8, TensorProto.INT8)}

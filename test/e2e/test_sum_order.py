@@ -1,6 +1,6 @@
-"""`--sum-order sm_90a`: the host sums in the order of a GPU's kernels, so that it and the emulator, which runs these, give
-the same logits and the same greedy tokens: with weights of every kind and of several in a launch, caches with and without
-scales and with keys in groups, one token, few and many.
+"""`--sum-order sm_90a`: the host sums in the order of a GPU's kernels, so that it and the emulator, which runs these,
+give the same logits and the same greedy tokens: with weights of every kind and of several in a launch, caches with and
+without scales and with keys in groups, one token, few and many.
 """
 
 import json
@@ -63,8 +63,8 @@ FORMATS = {
 TOKENS = np.random.default_rng(5).integers(3, 512, (1, 70)).astype(np.int32)
 
 
-# Tokens that are written: 200 in two formats whose tokens no other test compares with the host's, else few: the logits of
-# single tokens go past a page in every kind of cache.
+# Tokens that are written: 200 in two formats whose tokens no other test compares with the host's, else few: the logits
+# of single tokens go past a page in every kind of cache.
 WRITTEN = {"int4": 200, "int8": 200}
 FEW = 12
 
@@ -77,8 +77,8 @@ def cache_of(formats):
 @pytest.mark.parametrize("formats", FORMATS)
 def test_host_and_emulator_have_the_same_bits(tool, stories, tmp_path, formats):
     """Greedy tokens, the prompt in one step; logits by one and by seven tokens a step, which go past a page where the
-    cache is not f16, or the weights are f16, too: pages are the cache's alone; in gemm's order, for 70 tokens and for 200
-    at once. qopt-inspect says which GPU's order it is."""
+    cache is not f16, or the weights are f16, too: pages are the cache's alone; in gemm's order, for 70 tokens and for
+    200 at once. qopt-inspect says which GPU's order it is."""
     host = compiled(tool, stories, tmp_path, "ordered", *FORMATS[formats])
     gpu = compiled(tool, stories, tmp_path, "cuda", *FORMATS[formats])
     assert "sum-order" in tool("qopt-inspect", host).stdout

@@ -1,4 +1,5 @@
-"""Tuning of scales and norms behind calibration: closer to the model on another text, the same bytes however it is run."""
+"""Tuning of scales and norms behind calibration: closer to the model on another text, the same bytes however it is
+run."""
 
 import json
 import os
@@ -126,10 +127,10 @@ def test_one_that_was_killed_goes_on(stories, folder, tuned, tmp_path):
 
 def test_the_same_again_is_free(stories, folder, tuned):
     store = folder / "tuned.store"
-    before = {path: path.stat().st_mtime_ns for path in store.glob("*/*") if not path.name == "lock"}
+    before = {path: path.stat().st_mtime_ns for path in store.glob("*/*") if path.name != "lock"}
     subprocess.run(command(stories, folder, folder / "free.qopt", "--tune", 24, store=store), check=True)
     assert (folder / "free.qopt").read_bytes() == tuned.read_bytes()
-    assert before == {path: path.stat().st_mtime_ns for path in store.glob("*/*") if not path.name == "lock"}
+    assert before == {path: path.stat().st_mtime_ns for path in store.glob("*/*") if path.name != "lock"}
 
 
 def test_codes_are_there_for_another_number_of_steps(stories, folder, tuned):

@@ -34,7 +34,8 @@ FORMATS = (
 
 @pytest.mark.parametrize("weights", FORMATS)
 def test_stories(tool, stories, tmp_path, weights):
-    """Few tokens by skinny_linear, whose sums are the host's but for their order; many by gemm, which rounds weights."""
+    """Few tokens by skinny_linear, whose sums are the host's but for their order; many by gemm, which rounds
+    weights."""
     formats = (
         "--weights",
         weights,

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 import qopt
 
 # Folder below shared/, and how far the largest difference may be from the largest golden value.

@@ -234,9 +234,10 @@ def words_of_json(seeds):
 #: Of operators; keys of external_data and names of the harness's files; what a plan begins with. Others: of the seeds.
 WORDS = {
     "OnnxImport": words_of_onnx,
-    "ExternalData": lambda _: (
-        "location offset length checksum basepath w.bin sub/v.bin link up hard pipe secret".split()
-    ),
+    "ExternalData": lambda _: [
+        *("location", "offset", "length", "checksum", "basepath"),
+        *("w.bin", "sub/v.bin", "link", "up", "hard", "pipe", "secret"),
+    ],
     "Artifact": lambda _: ["QPLN"],
 }
 TARGETS = {

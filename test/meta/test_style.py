@@ -3,6 +3,7 @@
 import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -26,6 +27,13 @@ def test_files_are_short(suffix):
             if lines > LIMITS[suffix]:
                 long[str(path.relative_to(SOURCE))] = lines
     assert not long, f"longer than {LIMITS[suffix]} lines: {long}"
+
+
+@pytest.mark.parametrize("command", (["check"], ["format", "--check"]), ids=" ".join)
+def test_python_is_as_ruff_asks(command):
+    ruff = pathlib.Path(sys.executable).with_name("ruff")
+    done = subprocess.run([ruff, *command, "python", "test", "bench"], cwd=SOURCE, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_sources_name_their_licence():

@@ -1,7 +1,8 @@
 """Makes the defects of mutations.toml, one after the other, and says which of them the tests report.
 
-Mutation testing (DeMillo, Lipton, Sayward: Hints on Test Data Selection, 1978) measures a test suite: a defect that no test
-reports is one that could be made. Each defect is built and tested in the source folder itself, which is put back afterwards.
+Mutation testing (DeMillo, Lipton, Sayward: Hints on Test Data Selection, 1978) measures a test suite: a defect that no
+test reports is one that could be made. Each defect is built and tested in the source folder itself, which is put back
+afterwards.
 """
 
 import argparse

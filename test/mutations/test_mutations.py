@@ -1,7 +1,6 @@
 """The seeded defects are of the code as it is; mutate.py makes them."""
 
 import pytest
-
 from mutations import mutate
 
 MUTATIONS, LISTS = mutate.read_mutations()

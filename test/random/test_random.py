@@ -1,4 +1,5 @@
-"""Random programs agree with the reference, the same in every run; a difference is found, made small and told as text."""
+"""Random programs agree with the reference, the same in every run; a difference is found, made small and told as
+text."""
 
 import pathlib
 import re

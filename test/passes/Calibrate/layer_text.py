@@ -1,8 +1,7 @@
 """Calibration functions as text: decoder layers as the stage quantize leaves them, with a NumPy tape beside each."""
 
-import numpy as np
-
 import gradient_reference as tape
+import numpy as np
 
 EPSILON = 1e-5
 

@@ -1,13 +1,13 @@
-"""What a differentiated layer computes on the host is what a NumPy tape in f64 does, and that agrees with differences."""
+"""What a differentiated layer computes on the host is what a NumPy tape in f64 does, and that agrees with
+differences."""
 
 import json
 import pathlib
 
-import numpy as np
-import pytest
-
 import gradient_reference as tape
 import layer_text
+import numpy as np
+import pytest
 from round_to_nearest import round_to_nearest
 
 TOKENS = 11

@@ -1,12 +1,12 @@
-"""Each operation that has a gradient: the host against a NumPy tape in f64, the tape against differences of its values."""
+"""Each operation that has a gradient: the host against a NumPy tape in f64, the tape against differences of its
+values."""
 
 from dataclasses import dataclass, field
 
-import numpy as np
-import pytest
-
 import gradient_reference as tape
 import layer_text
+import numpy as np
+import pytest
 
 RANDOM = np.random.default_rng(11)
 ROWS, COLUMNS = 5, 12
@@ -217,7 +217,7 @@ CASES = {
         {"x": "tensor<?x3x4xf32>"},
     ),
     "onnx.Transpose": Case(
-        f"    %y = onnx.Transpose %x {{perm = array<i64: 2, 0, 1>}} : (tensor<?x3x4xf32>) -> tensor<4x?x3xf32>\n",
+        "    %y = onnx.Transpose %x {perm = array<i64: 2, 0, 1>} : (tensor<?x3x4xf32>) -> tensor<4x?x3xf32>\n",
         "tensor<4x?x3xf32>",
         lambda v: v["x"].transpose(2, 0, 1),
         {"x": (ROWS, 3, 4)},

@@ -1,8 +1,8 @@
-"""What a differentiated layer computes on the host is what PyTorch's autograd does in f64; skipped where torch is absent."""
+"""What a differentiated layer computes on the host is what PyTorch's autograd does in f64; skipped where torch is
+absent."""
 
 import numpy as np
 import pytest
-
 from test_layer_gradients import LAYERS, check, gradients_of, layer_inputs
 
 torch = pytest.importorskip(

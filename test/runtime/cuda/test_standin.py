@@ -140,8 +140,8 @@ IN_FLIGHT = (
 
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_a_failure_that_comes_late_names_what_was_in_flight(tool, compiled, tmp_path, step):
-    """Launched one by one, recorded, and as a graph: the driver tells at the wait that a kernel failed. Where each launch is
-    waited for, the message has that kernel alone."""
+    """Launched one by one, recorded, and as a graph: the driver tells at the wait that a kernel failed. Where each
+    launch is waited for, the message has that kernel alone."""
     log = tmp_path / "calls"
     prompt = ("--tokens", "1", "--max-tokens", 3, "--ignore-end", "--json")
 
@@ -184,8 +184,8 @@ def test_machine_code_that_does_not_load_is_an_error(tool, stories, tmp_path):
 
 
 def test_what_starts_early(tool, tmp_path):
-    """The head's blocks read much and follow a launch of one block: they wait until it has ended, so that every SM gets one.
-    All kernels divide an SM alike."""
+    """The head's blocks read much and follow a launch of one block: they wait until it has ended, so that every SM gets
+    one. All kernels divide an SM alike."""
     sizes = {"layers": 1, "hidden": 256, "heads": 4, "kv-heads": 2, "head-size": 64, "ffn": 256, "vocabulary": 32768}
     options = [word for name, size in sizes.items() for word in (f"--{name}", str(size))]
     subprocess.run([sys.executable, str(conftest.SOURCE / "bench/synthetic.py"), str(tmp_path), *options], check=True)

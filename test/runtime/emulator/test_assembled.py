@@ -28,8 +28,8 @@ TOGETHER = 50
 
 
 def joined(kernels):
-    """The texts as fewer modules, for ptxas begins for longer than a kernel takes: those of kernels alone are put together,
-    each kernel under a name of its own."""
+    """The texts as fewer modules, for ptxas begins for longer than a kernel takes: those of kernels alone are put
+    together, each kernel under a name of its own."""
     texts = [kernel.read_text() for kernel in kernels]
     alone = [text for text in texts if START in text]
     modules = [text for text in texts if START not in text]

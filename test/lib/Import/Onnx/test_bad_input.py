@@ -1,4 +1,5 @@
-"""Models that are damaged or beyond the importer: one clear message each, no crash. What means harm is in test/hostile."""
+"""Models that are damaged or beyond the importer: one clear message each, no crash. What means harm is in
+test/hostile."""
 
 import numpy as np
 import pytest

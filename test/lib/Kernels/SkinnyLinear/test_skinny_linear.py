@@ -465,8 +465,9 @@ FULL = [
 @pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
 @pytest.mark.parametrize("rows", FULL)
 def test_nothing_spills(tool, tmp_path, arch, rows):
-    """Every number of tokens, for one of the architectures, in which numbers and rows take turns: rows with numbers, rows
-    with architectures and numbers with architectures are pairs that all occur; 64 tokens, which need most, are in both."""
+    """Every number of tokens, for one of the architectures, in which numbers and rows take turns: rows with numbers,
+    rows with architectures and numbers with architectures are pairs that all occur; 64 tokens, which need most, are in
+    both."""
     turn = FULL.index(rows) + (arch == "sm_80")
     tokens = [many for i, many in enumerate((1, 8, 16, 32)) if (i + turn) % 2] + [64]
     assemble(tool, tmp_path, [f"arch={arch} tokens={many} k=4096 rows=256:{rows}" for many in tokens])
