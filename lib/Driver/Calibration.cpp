@@ -166,7 +166,7 @@ private:
     auto rounder = WeightRounder::create(
         op, observed,
         {isPlanned ? planned->chosen.algorithm : options.algorithm,
-         model.threads()});
+         model.threads(), keptRefinements});
     if (!rounder.ok())
       return rounder.status();
     if (!*rounder)

@@ -99,8 +99,8 @@ Status Scoring::enter(size_t layer) {
       weight->alternatives = std::move(scored->alternatives);
       continue;
     }
-    auto rounder = WeightRounder::create(op, *observed,
-                                         {options.algorithm, model.threads()});
+    auto rounder = WeightRounder::create(
+        op, *observed, {options.algorithm, model.threads(), scoredRefinements});
     if (!rounder.ok())
       return rounder.status();
     if (*rounder)

@@ -353,7 +353,7 @@ StatusOr<CanonicalWeight> quantizeBy(const quant::MatrixAlgorithm &algorithm,
     quant::MatrixView view{values.data(), last - first, source.columns, first};
     auto matrix = quant::quantizeMatrix(
         algorithm, quant::gridShape(format, view.rows, view.columns), view,
-        quant::Metric(), threads);
+        quant::Metric(), {threads});
     QOPT_RETURN_IF_ERROR(matrix.status());
     quant::QuantizedRows result = rowsFrom(weight, first);
     quant::store(*matrix, result);

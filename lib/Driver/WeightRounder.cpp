@@ -127,7 +127,7 @@ WeightRounder::Weight::best(const quant::GridShape &shape) const {
     auto matrix = quant::quantizeMatrix(
         *quant::findMatrixAlgorithm(name), shape, view,
         ofPredictions ? metrics.predictions() : metrics.activations(),
-        options.threads);
+        {options.threads, options.refinements});
     if (!matrix.ok())
       return matrix.status();
     candidates.push_back({name, std::move(*matrix)});

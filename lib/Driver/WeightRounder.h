@@ -29,7 +29,11 @@ inline constexpr const char *awqAlgorithm = "awq";
 struct RoundingOptions {
   std::string algorithm; ///< of lib/Quant/algorithms, or bestAlgorithm
   unsigned threads;
+  int refinements; ///< quant::Effort
 };
+
+/// For codes that are kept, and for those that formats are compared by.
+inline constexpr int keptRefinements = 6, scoredRefinements = 2;
 
 /// The algorithm that was asked for, or the usual one with a text.
 std::string algorithmOf(const CompileOptions &options);

@@ -18,7 +18,7 @@ static StatusOr<QuantizedMatrix> roundTo(StatusOr<Grid> grid,
 
 static StatusOr<QuantizedMatrix> roundCovering(const GridShape &shape,
                                                const MatrixView &weights,
-                                               const Metric &, unsigned) {
+                                               const Metric &, Effort) {
   return roundTo(coveringGrid(shape, weights), weights);
 }
 
@@ -36,44 +36,46 @@ static StatusOr<Grid> chooseGrid(const GridShape &shape,
 static StatusOr<QuantizedMatrix> roundSearched(const GridShape &shape,
                                                const MatrixView &weights,
                                                const Metric &metric,
-                                               unsigned threads) {
+                                               Effort effort) {
   return roundTo(chooseGrid(shape, weights,
-                            inputDiagonal(metric, weights.columns), threads),
+                            inputDiagonal(metric, weights.columns),
+                            effort.threads),
                  weights);
 }
 
 static StatusOr<QuantizedMatrix> roundHalfQuadratic(const GridShape &shape,
                                                     const MatrixView &weights,
                                                     const Metric &,
-                                                    unsigned threads) {
-  return roundTo(halfQuadraticGrid(shape, weights, threads), weights);
+                                                    Effort effort) {
+  return roundTo(halfQuadraticGrid(shape, weights, effort.threads), weights);
 }
 
 static StatusOr<QuantizedMatrix> roundKronecker(const GridShape &shape,
                                                 const MatrixView &weights,
                                                 const Metric &metric,
-                                                unsigned threads) {
-  auto factors = factorMetric(metric, weights, usualDamping, threads);
+                                                Effort effort) {
+  auto factors = factorMetric(metric, weights, usualDamping, effort.threads);
   QOPT_RETURN_IF_ERROR(factors.status());
-  auto grid = chooseGrid(shape, weights, columnCosts(*factors), threads);
+  auto grid = chooseGrid(shape, weights, columnCosts(*factors), effort.threads);
   QOPT_RETURN_IF_ERROR(grid.status());
   QuantizedMatrix matrix =
-      roundWithFeedback(std::move(*grid), weights, *factors, threads);
+      roundWithFeedback(std::move(*grid), weights, *factors, effort.threads);
   // Descent follows noise further than rounding does: more damping than there.
   DampedMetric damped(metric, weights, {0.05f, 0.3f});
-  refine(matrix, weights, damped.metric(),
-         {Refine::Scales, Refine::Numbers, Refine::Scales, Refine::Numbers},
-         threads);
+  std::vector<Refine> passes;
+  for (int round = 0; round < effort.refinements; ++round)
+    passes.insert(passes.end(), {Refine::Scales, Refine::Numbers});
+  refine(matrix, weights, damped.metric(), passes, effort.threads);
   return matrix;
 }
 
 static StatusOr<QuantizedMatrix> roundGptq(const GridShape &shape,
                                            const MatrixView &weights,
                                            const Metric &metric,
-                                           unsigned threads) {
+                                           Effort effort) {
   return roundKronecker(shape, weights,
                         {metric.inputMoment, metric.inputDiagonal, nullptr},
-                        threads);
+                        effort);
 }
 
 static constexpr MatrixAlgorithm algorithms[] = {{"rtn", roundCovering},
@@ -99,10 +101,9 @@ std::string matrixAlgorithmNames() {
 StatusOr<QuantizedMatrix> quantizeMatrix(const MatrixAlgorithm &algorithm,
                                          const GridShape &shape,
                                          const MatrixView &weights,
-                                         const Metric &metric,
-                                         unsigned threads) {
+                                         const Metric &metric, Effort effort) {
   QOPT_RETURN_IF_ERROR(checkMetric(metric, weights));
-  return algorithm.quantize(shape, weights, metric, threads);
+  return algorithm.quantize(shape, weights, metric, effort);
 }
 
 StatusOr<Choice> chooseCandidate(const GridShape &shape,
@@ -110,7 +111,7 @@ StatusOr<Choice> chooseCandidate(const GridShape &shape,
                                  std::vector<Candidate> candidates,
                                  const Metric &heldOut, unsigned threads) {
   QOPT_RETURN_IF_ERROR(checkMetric(heldOut, weights));
-  auto nearest = roundCovering(shape, weights, heldOut, threads);
+  auto nearest = roundCovering(shape, weights, heldOut, {threads});
   QOPT_RETURN_IF_ERROR(nearest.status());
   candidates.insert(candidates.begin(), {"rtn", std::move(*nearest)});
   Choice choice;

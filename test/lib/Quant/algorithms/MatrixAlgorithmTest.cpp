@@ -35,9 +35,9 @@ struct Problem {
   }
   StatusOr<QuantizedMatrix> quantize(std::string_view algorithm,
                                      std::string_view format,
-                                     unsigned threads = 1) const {
+                                     Effort effort = {1, 2}) const {
     return quantizeMatrix(*findMatrixAlgorithm(algorithm), shape(format),
-                          view(), metric(), threads);
+                          view(), metric(), effort);
   }
   double error(const QuantizedMatrix &matrix) const {
     return weightError(view(), reference::valuesOf(matrix).data(), metric(), 1);
@@ -96,6 +96,22 @@ TEST(MatrixAlgorithm, everyFormat) {
   }
 }
 
+// Of the metric that they descend in, which is damped more than the rounding's.
+TEST(MatrixAlgorithm, moreRefinementsLeaveLess) {
+  Problem problem(70, 100);
+  DampedMetric damped(problem.metric(), problem.view(), {0.05f, 0.3f});
+  for (const char *format : {"int2_g32", "int4_asym_g32_zf", "lut3_g64_s6"}) {
+    auto errorOf = [&](int refinements) {
+      auto matrix = problem.quantize("kronecker", format, {1, refinements});
+      return weightError(problem.view(), reference::valuesOf(*matrix).data(),
+                         damped.metric(), 1);
+    };
+    double two = errorOf(2);
+    EXPECT_LT(two, errorOf(0)) << format;
+    EXPECT_LT(errorOf(6), two) << format;
+  }
+}
+
 TEST(MatrixAlgorithm, hostileInputs) {
   Problem problem(20, 75);
   for (int64_t j = 0; j < 75; ++j) { // a dead column, dead rows, tiny values
@@ -151,8 +167,8 @@ TEST(MatrixAlgorithm, theSameForAnyNumberOfThreads) {
     auto one =
         reference::valuesOf(*problem.quantize(algorithm, "int4_asym_g32_zf"));
     for (unsigned threads : {2u, 7u})
-      EXPECT_EQ(reference::valuesOf(
-                    *problem.quantize(algorithm, "int4_asym_g32_zf", threads)),
+      EXPECT_EQ(reference::valuesOf(*problem.quantize(
+                    algorithm, "int4_asym_g32_zf", {threads})),
                 one)
           << algorithm;
   }
