@@ -1,8 +1,8 @@
 """Makes the defects of mutations.toml, one after the other, and says which of them the tests report.
 
 Mutation testing (DeMillo, Lipton, Sayward: Hints on Test Data Selection, 1978) measures a test suite: a defect that no
-test reports is one that could be made. Each defect is built and tested in the source folder itself, which is put back
-afterwards.
+test reports is one that could be made. Each defect is built and tested in the source folder itself; afterwards that is
+put back, and built.
 """
 
 import argparse
@@ -109,11 +109,15 @@ def main():
             with made(mutation):
                 outcomes[mutation["name"]] = runner.outcome(tests)
             print(f"{mutation['name']}: {outcomes[mutation['name']]}", flush=True)
+        print("\n== none", file=log, flush=True)
+        restored = runner.builds("all:")
     if arguments.json:
         arguments.json.write_text(json.dumps(outcomes, indent=1) + "\n")
     caught = sum(outcome not in ("survived", "does not build") for outcome in outcomes.values())
-    print(f"{caught} of {len(outcomes)} defects reported; build again: the files are as they were")
-    return 1 if "does not build" in outcomes.values() else 0
+    print(f"{caught} of {len(outcomes)} defects reported")
+    if not restored:
+        print("the files are as they were, but do not build")
+    return 0 if restored and "does not build" not in outcomes.values() else 1
 
 
 if __name__ == "__main__":
