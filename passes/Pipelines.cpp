@@ -96,6 +96,9 @@ static void addCommonFuseStage(OpPassManager &manager, bool gpu) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   // Before projections are merged: a linear with a residual stays alone.
   function.addPass(createFuseResidualPass());
+  // Before projections are merged: those of several experts read one tensor.
+  if (!gpu)
+    function.addPass(createSkipUnroutedRowsPass());
   // After the residuals: a sum in a linear's epilogue is rounded once.
   if (!gpu)
     function.addPass(createRoundActivationsPass());

@@ -24,6 +24,12 @@ void LinearOp::build(OpBuilder &builder, OperationState &state, Value x,
   build(builder, state, result, x, weight, bias, residual);
 }
 
+void LinearOp::build(OpBuilder &builder, OperationState &state, Type result,
+                     Value x, Value weight, Value bias, Value residual) {
+  build(builder, state, result, x, weight, bias, residual, /*share=*/Value(),
+        /*taken=*/FloatAttr());
+}
+
 LogicalResult LinearOp::verify() {
   ArrayRef<int64_t> shape = shapeOf(getX());
   WeightType weight = getWeight().getType();
@@ -42,7 +48,15 @@ LogicalResult LinearOp::verify() {
     return emitOpError() << "the residual has type " << getResidual().getType()
                          << "; expected that of the result, "
                          << getResult().getType();
-  return success();
+  if (!getShare()) // (C5)
+    return success();
+  if (getResidual())
+    return emitOpError("it has a share and a residual; expected one of them");
+  if (!cast<ShapedType>(getShare().getType()).getElementType().isF32())
+    return emitOpError() << "the share has type " << getShare().getType()
+                         << "; expected elements of f32";
+  return verifyShape(*this, "the share", shapeOf(getShare()),
+                     withLast(shape, 1));
 }
 
 LogicalResult LinearOp::reifyResultShapes(OpBuilder &builder,
@@ -52,7 +66,8 @@ LogicalResult LinearOp::reifyResultShapes(OpBuilder &builder,
 }
 
 std::optional<int64_t> LinearOp::getFeatureRank(OpOperand &operand) {
-  if (operand.get() == getX() || operand.get() == getResidual())
+  if (operand.get() == getX() || operand.get() == getResidual() ||
+      operand.get() == getShare())
     return 1;
   return std::nullopt;
 }

@@ -23,12 +23,17 @@ def QOpt_LinearOp : QOpt_Op<"linear", [Pure, AttrSizedOperandSegments, QOpt_Reif
     before the weight's; where x has zero points, which are taken off codes on both sides before they are multiplied, the
     product of both at once.
 
+    `share` [t…, 1] says which rows are wanted: those where it is 0 are not computed, and are 0. qopt-skip-unrouted-rows
+    gives it to an expert's linears, whose result is multiplied by it; `taken` is the part of all tokens that are expected
+    to want their row.
+
     Constraints:
 
     - (C1) The last dimension of x is K.
     - (C2) The result is [t…, N], with the leading dimensions of x.
     - (C3) The bias has N elements.
     - (C4) The residual has the type of the result.
+    - (C5) The share is [t…, 1], with the leading dimensions of x, of f32, and there is no residual.
 
     Example:
 
@@ -37,14 +42,17 @@ def QOpt_LinearOp : QOpt_Op<"linear", [Pure, AttrSizedOperandSegments, QOpt_Reif
     ```
   }];
   let arguments = (ins QOpt_TensorOrQuantized:$x, QOpt_WeightType:$weight, Optional<QOpt_Vector>:$bias,
-                       Optional<QOpt_Tensor>:$residual);
+                       Optional<QOpt_Tensor>:$residual, Optional<QOpt_Tensor>:$share, OptionalAttr<F64Attr>:$taken);
   let results = (outs QOpt_Tensor:$result);
   let builders = [
     OpBuilder<(ins "::mlir::Value":$x, "::mlir::Value":$weight, CArg<"::mlir::Value", "{}">:$bias,
                    CArg<"::mlir::Value", "{}">:$residual)>,
+    OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$x, "::mlir::Value":$weight, "::mlir::Value":$bias,
+                   "::mlir::Value":$residual)>,
   ];
   let assemblyFormat = [{
     $x `,` $weight (`bias` `(` $bias^ `:` type($bias) `)`)? (`residual` `(` $residual^ `:` type($residual) `)`)?
+    (`share` `(` $share^ `:` type($share) `)`)?
     attr-dict `:` qualified(type($x)) `,` qualified(type($weight)) `->` qualified(type($result))
   }];
   let hasVerifier = 1;

@@ -12,6 +12,7 @@
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
+#include <cmath>
 
 using namespace mlir;
 
@@ -42,6 +43,7 @@ private:
   void add(const Work &work, double call);
 
   double countOf(ArrayRef<int64_t> shape) const;
+  std::pair<double, double> routedTokens(ir::LinearOp op) const;
   double bytesOf(ir::CachedAttentionOp op) const;
   double positionsOf(ir::CachedAttentionOp op) const;
   void countBytes(func::FuncOp function);
@@ -62,6 +64,18 @@ double HostStep::countOf(ArrayRef<int64_t> shape) const {
   for (int64_t size : shape)
     count *= double(ShapedType::isDynamic(size) ? sequences : size);
   return count;
+}
+
+/// How probable it is that the linear runs, and for how many tokens then, if
+/// what a token takes does not depend on what others do.
+std::pair<double, double> HostStep::routedTokens(ir::LinearOp op) const {
+  double tokens = countOf(cast<ShapedType>(op.getX().getType()).getShape()) /
+                  double(op.getWeight().getType().getColumns());
+  if (!op.getTaken())
+    return {1, tokens};
+  double taken = op.getTaken()->convertToDouble();
+  double runs = 1 - std::pow(1 - taken, tokens);
+  return {runs, runs > 0 ? taken * tokens / runs : 0};
 }
 
 static double packedBytes(const ir::RowRange &range, int64_t columns) {
@@ -102,9 +116,10 @@ void HostStep::forEachKernel(func::FuncOp function, Visit visit) {
 void HostStep::countBytes(func::FuncOp function) {
   forEachKernel(function, [&](Operation *op) {
     if (auto linear = dyn_cast<ir::LinearOp>(op)) {
+      double runs = routedTokens(linear).first;
       ir::WeightType type = linear.getWeight().getType();
       for (const ir::RowRange &range : type.getRanges())
-        readBytes += packedBytes(range, type.getColumns());
+        readBytes += runs * packedBytes(range, type.getColumns());
     } else if (auto attention = dyn_cast<ir::CachedAttentionOp>(op)) {
       readBytes += bytesOf(attention);
     }
@@ -145,17 +160,16 @@ Status HostStep::add(ir::LinearOp op) {
   quant::Format reads = quant::floatFormat(quant::ElementType::F32);
   if (auto codes = dyn_cast<ir::QuantizedType>(op.getX().getType()))
     reads = codes.getFormat();
-  double tokens = countOf(cast<ShapedType>(op.getX().getType()).getShape()) /
-                  double(type.getColumns());
+  auto [runs, tokens] = routedTokens(op);
   Work work{"products"};
   for (const ir::RowRange &range : type.getRanges()) {
     auto seconds = rates.weightSeconds(range.format, reads, tokens);
     if (!seconds.ok())
       return seconds.status();
-    auto weights = double(range.rows * type.getColumns());
+    auto weights = runs * double(range.rows * type.getColumns());
     work.seconds += weights * *seconds;
     work.flops += 2 * weights * tokens;
-    work.bytes += packedBytes(range, type.getColumns());
+    work.bytes += runs * packedBytes(range, type.getColumns());
   }
   work.why = type.spellFormats() + " by " + quant::spell(reads);
   add(work, rates.call);

@@ -398,7 +398,9 @@ bool PlanBuilder::readsSeparateRows(OpOperand &use, bool isAligned) const {
     return isa<ir::RmsNormOp, ir::LayerNormOp>(op) &&
            use.getOperandNumber() == 0 && (isAligned || isOfAppend(op));
   return isa<ir::GatedActivationOp>(op) || isa<ir::QuantizeOp>(op) ||
-         (isa<ir::LinearOp>(op) && use.getOperandNumber() == 0);
+         (isa<ir::LinearOp>(op) &&
+          (use.getOperandNumber() == 0 ||
+           use.get() == cast<ir::LinearOp>(op).getShare()));
 }
 
 /// Columns [offset, offset + size) of the last axis: a view where they are

@@ -64,6 +64,10 @@ public:
     step.bias = *bias;
     if (op.getResidual())
       step.residual = b.valueOf(op.getResidual());
+    if (op.getShare()) {
+      step.share = b.valueOf(op.getShare());
+      step.gathered = b.newValue(op.getX(), plan::Storage::Arena);
+    }
     step.y = b.valueOf(op.getResult());
     step.n = type.getRows();
     step.k = type.getColumns();

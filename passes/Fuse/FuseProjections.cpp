@@ -94,7 +94,8 @@ static LinearOp mergeLinears(ArrayRef<LinearOp> linears) {
   SmallVector<int64_t> shape(type.getShape());
   shape.back() = cast<WeightType>(weight.getType()).getRows();
   return LinearOp::create(builder, loc, type.clone(shape), first.getX(), weight,
-                          bias, Value());
+                          bias, Value(), first.getShare(),
+                          first.getTakenAttr());
 }
 
 /// Whether rows of another format follow whole strips of 16 rows alone, which
@@ -158,11 +159,12 @@ static bool mergeGate(GatedActivationOp gated) {
 
 namespace {
 
-/// What linears must share to be merged: what they read, whether they have a
-/// bias, and, where kernels have no segments, the format of their weights.
+/// What linears must have in common to be merged: what they read, which rows
+/// they compute, whether they have a bias, and, where kernels have no segments,
+/// the format of their weights.
 struct Site {
   Block *block;
-  Value x;
+  Value x, share;
   std::optional<quant::Format> format;
   bool bias;
   Type element;
@@ -187,7 +189,9 @@ struct FuseProjections
                               "layout is not by row");
         return;
       }
-      Site site{linear->getBlock(), linear.getX(),
+      Site site{linear->getBlock(),
+                linear.getX(),
+                linear.getShare(),
                 mixed ? std::nullopt : std::optional(weight.getFormat()),
                 bool(linear.getBias()),
                 linear.getResult().getType().getElementType()};

@@ -65,6 +65,20 @@ def FuseRotaryAppendPass : Pass<"qopt-fuse-rotary-append", "::mlir::func::FuncOp
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
+def SkipUnroutedRowsPass : Pass<"qopt-skip-unrouted-rows", "::mlir::func::FuncOp"> {
+  let summary = "experts compute the tokens that take them";
+  let description = [{
+    Before: the result of a linear times one expert's column of a `qopt.route`. After: that linear, and those ahead of it of
+    which nothing else reads what they make, have the column as their share, so that they compute the rows where it is not 0;
+    of a weight that no token takes nothing is read. Numerics: exact for the rows that count; rows that were multiplied by 0
+    are 0 even where the expert would have given an infinity or NaN. Method: conditional computation of a sparsely gated
+    mixture (arXiv 1701.06538). Example: test/passes/Fuse/skip-unrouted-rows.mlir.
+
+    For the host, whose linears are calls with any number of rows. What computes the route is moved ahead of the expert.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
 def FuseNormSumPass : Pass<"qopt-fuse-norm-sum", "::mlir::func::FuncOp"> {
   let summary = "a norm and the sum that it goes into in one region";
   let description = [{

@@ -92,6 +92,9 @@ public:
 
 private:
   LogicalResult selectKernels(ir::LinearOp op) {
+    if (op.getShare())
+      return op.emitError("no kernel of a GPU leaves out the rows whose share "
+                          "is 0");
     for (const target::Target *target : targets) {
       for (int64_t tokens : skinnyBuckets) {
         skinny_linear::Problem problem = problemOf(op, tokens);

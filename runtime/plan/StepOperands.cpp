@@ -45,6 +45,8 @@ void collect(Collector &c, const plan::Linear &linear) {
   c.read(linear.weight());
   c.read(linear.bias());
   c.read(linear.residual());
+  c.read(linear.share());
+  c.write(linear.gathered());
   c.write(linear.y());
 }
 

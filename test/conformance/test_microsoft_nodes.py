@@ -298,6 +298,17 @@ def test_quantized_mixtures_of_experts(name, bits, block, has_zeros, tmp_path):
     against_onnxruntime(model, TOKENS, tmp_path, 1e-4)
 
 
+@pytest.mark.parametrize("name", [name for name in MIXTURES if name != "all"])
+def test_experts_that_no_token_takes_are_not_computed(name, tmp_path):
+    """What they would give is infinite, and 0 times that is no number."""
+    constants, attributes = MIXTURES[name]
+    is_last = np.arange(E) == E - 1
+    huge = {key: np.where(is_last[:, None, None], np.float32(1e38), constants[key]) for key in ("w1", "w2")}
+    feeds = TOKENS | {"r": np.where(is_last, np.float32(-50), TOKENS["r"])}
+    names = ["x", "r", "w1", "b1", "w2", "b2"]
+    against_onnxruntime(model_of("MoE", names, feeds, constants | huge, ["y"], **attributes), feeds, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("attributes", "says"),
     [

@@ -5,6 +5,7 @@
 #include "runtime/host/Embedding.h"
 #include "runtime/host/Linear.h"
 #include "runtime/host/QuantizedActivations.h"
+#include "runtime/host/RoutedLinear.h"
 #include "runtime/host/program/HostSteps.h"
 #include "runtime/host/program/SumOrders.h"
 #include "runtime/plan/PlanFormat.h"
@@ -113,17 +114,13 @@ Status expectCodes(const StepBinder &binder, const plan::Linear &step,
 
 } // namespace
 
-BoundCommand bindLinear(StepBinder &binder, const plan::Linear &step) {
+/// All arguments but the order; `step.gathered` is not among them.
+static Status bindArguments(StepBinder &binder, const plan::Linear &step,
+                            host::LinearArguments &arguments) {
   StatusOr<host::LinearLayout> layout = layoutOf(binder, step);
-  if (!layout.ok())
-    return layout.status();
+  QOPT_RETURN_IF_ERROR(layout.status());
   QOPT_RETURN_IF_ERROR(
       expectWeight(binder, step.weight(), layout->packedBytes()));
-
-  using Command =
-      OrderedCommand<host::linear, host::LinearArguments, host::LinearSumOrder>;
-  auto command = std::make_unique<Command>();
-  host::LinearArguments &arguments = command->arguments;
   const BoundValue &x = binder.value(step.x());
   arguments.layout = *layout;
   arguments.rows = x.elements / step.k();
@@ -136,11 +133,6 @@ BoundCommand bindLinear(StepBinder &binder, const plan::Linear &step) {
                                            arguments.rows, step.k(),
                                            arguments.inputStride));
     binder.point(arguments.input, step.x());
-    QOPT_RETURN_IF_ERROR(chooseOrder(binder, step.orders(), arguments.rows,
-                                     command->order, arguments.order));
-    if (arguments.order)
-      if (Status status = isValid(*arguments.order, *layout); !status.ok())
-        return binder.fail(status.message());
   }
   binder.point(arguments.weight, step.weight());
   if (step.bias() >= 0)
@@ -155,6 +147,53 @@ BoundCommand bindLinear(StepBinder &binder, const plan::Linear &step) {
   QOPT_RETURN_IF_ERROR(binder.expectRows("its result", step.y(), arguments.rows,
                                          step.n(), arguments.outputStride));
   binder.point(arguments.output, step.y());
+  return {};
+}
+
+static BoundCommand bindRoutedLinear(StepBinder &binder,
+                                     const plan::Linear &step) {
+  if (step.residual() >= 0 || step.gathered() < 0 ||
+      (step.orders() && step.orders()->size()))
+    return binder.fail("it has a share; expected no residual, no order of "
+                       "sums, and a place for gathered rows");
+  auto command = std::make_unique<
+      KernelCommand<host::routedLinear, host::RoutedLinearArguments>>();
+  host::RoutedLinearArguments &arguments = command->arguments;
+  QOPT_RETURN_IF_ERROR(bindArguments(binder, step, arguments.linear));
+  int64_t rows = arguments.linear.rows;
+  QOPT_RETURN_IF_ERROR(binder.expectRows("its share", uint32_t(step.share()),
+                                         rows, 1, arguments.shareStride));
+  const BoundValue &x = binder.value(step.x());
+  const BoundValue &gathered = binder.value(uint32_t(step.gathered()));
+  if (!x.quantized)
+    QOPT_RETURN_IF_ERROR(binder.expect("its gathered rows",
+                                       uint32_t(step.gathered()),
+                                       plan::DType::F32, x.elements));
+  else if (!gathered.quantized || gathered.elements != x.elements ||
+           gathered.columns() != x.columns() ||
+           activationFormat(gathered).codes != arguments.linear.codes)
+    return binder.fail("its gathered rows are not like its input");
+  binder.point(arguments.share, uint32_t(step.share()));
+  binder.point(arguments.gathered, uint32_t(step.gathered()));
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindLinear(StepBinder &binder, const plan::Linear &step) {
+  if (step.share() >= 0)
+    return bindRoutedLinear(binder, step);
+  using Command =
+      OrderedCommand<host::linear, host::LinearArguments, host::LinearSumOrder>;
+  auto command = std::make_unique<Command>();
+  host::LinearArguments &arguments = command->arguments;
+  QOPT_RETURN_IF_ERROR(bindArguments(binder, step, arguments));
+  if (!binder.value(step.x()).quantized) {
+    QOPT_RETURN_IF_ERROR(chooseOrder(binder, step.orders(), arguments.rows,
+                                     command->order, arguments.order));
+    if (arguments.order)
+      if (Status status = isValid(*arguments.order, arguments.layout);
+          !status.ok())
+        return binder.fail(status.message());
+  }
   return std::unique_ptr<HostCommand>(std::move(command));
 }
 
