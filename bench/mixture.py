@@ -4,7 +4,7 @@
     PYTHONPATH=build/python bench/mixture.py [--experts 8] [--taken 2] [--weights int8]
 
 com.microsoft's MoE with SwiGLU, 1024 channels and 2816 inside an expert, random weights and scores. Printed are the
-least of some runs in milliseconds: qopt with `--weights`, with f32, with `--weights` where every token takes all experts
+least of some runs in milliseconds: qopt with `--weights`, with f32, with `--weights` where a token takes all experts
 (what a layer costs that computes what no token takes), and onnxruntime with f32.
 """
 

@@ -67,6 +67,8 @@ public:
     if (op.getShare()) {
       step.share = b.valueOf(op.getShare());
       step.gathered = b.newValue(op.getX(), plan::Storage::Arena);
+      if (op.getTaken())
+        step.taken = float(op.getTaken()->convertToDouble());
     }
     step.y = b.valueOf(op.getResult());
     step.n = type.getRows();

@@ -95,3 +95,18 @@ def test_more_sequences_than_memory(tool, stories_artifact):
     assert "use fewer sequences (--batch) or positions (--prompt, --context, --tokens)" in failed.stderr
     failed = tool(*run, 0, check=False)
     assert failed.returncode == 2 and "--batch: expected a number from 1 to " in failed.stderr
+
+
+def test_a_step_reads_the_experts_that_tokens_take(tool, shared, tmp_path):
+    """Of four experts a token takes two: a token leaves one alone in half of all steps, eight tokens in one of 256."""
+    tool("qopt-compile", shared / "zoo/families/mixtral-dynamo", "-o", tmp_path / "m.qopt")
+    weights = json.loads(tool("qopt-inspect", tmp_path / "m.qopt", "--json").stdout)["weights"]["list"]
+    experts = sum(weight["bytes"] for weight in weights if ".experts." in weight["name"])
+    quick = ("--prompt", 0, "--context", 8, "--tokens", 2, "--repeats", 1, "--bandwidth-mib", 8, "--json")
+    one, eight = (
+        json.loads(tool("qopt-bench", tmp_path / "m.qopt", *quick, "--batch", batch).stdout)["decode"]
+        for batch in (1, 8)
+    )
+    rows = 7 * 64 * 4  # of the embedding
+    expected = (1 / 2 - 1 / 2**8) * experts + rows
+    assert abs(eight["weight_bytes_per_step"] - one["weight_bytes_per_step"] - expected) < 100

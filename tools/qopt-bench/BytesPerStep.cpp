@@ -6,9 +6,18 @@
 #include "runtime/plan/StepOperands.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 namespace qopt::bench {
+
+/// How probable it is that a step of so many tokens reads the weight.
+static double isRead(const plan::Linear *linear, int64_t batch) {
+  if (!linear || linear->share() < 0)
+    return 1;
+  double taken = std::clamp(double(linear->taken()), 0.0, 1.0);
+  return 1 - std::pow(1 - taken, double(batch));
+}
 
 static int64_t weightBytes(const plan::Function &function, int64_t batch) {
   std::set<uint32_t> counted;
@@ -17,6 +26,7 @@ static int64_t weightBytes(const plan::Function &function, int64_t batch) {
     return 0;
   for (const plan::Step *step : *function.steps()) {
     const plan::Embedding *embedding = step->operation_as_Embedding();
+    double part = isRead(step->operation_as_Linear(), batch);
     for (const runtime::StepOperand &operand : runtime::operandsOf(*step)) {
       const plan::Value &value = *function.values()->Get(operand.value);
       if (value.storage() != plan::Storage::Constant)
@@ -25,7 +35,7 @@ static int64_t weightBytes(const plan::Function &function, int64_t batch) {
       if (embedding && operand.value == embedding->weight())
         bytes += size / std::max<int64_t>(embedding->rows(), 1) * batch;
       else if (counted.insert(operand.value).second)
-        bytes += size;
+        bytes += int64_t(part * double(size));
     }
   }
   return bytes;
