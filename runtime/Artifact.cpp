@@ -44,6 +44,7 @@ static StatusOr<DecoderSpec> decoderSpecOf(const plan::Plan &plan) {
   DecoderSpec spec;
   spec.vocabulary = decoder.vocabulary();
   spec.context = decoder.context();
+  spec.source = decoder.source();
   spec.beginToken = decoder.begin_token();
   if (decoder.end_tokens())
     spec.endTokens.assign(decoder.end_tokens()->begin(),
@@ -110,7 +111,9 @@ Artifact::~Artifact() = default;
 
 void Artifact::choose(int32_t index) {
   chosen = index;
-  if (index < 0 || isDecoder())
+  if (isDecoder())
+    index = loaded->plan().decoder()->encoder();
+  if (index < 0)
     return;
   const plan::Function &function =
       *loaded->plan().functions()->Get(uint32_t(index));

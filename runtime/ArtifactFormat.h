@@ -19,7 +19,7 @@ namespace qopt::runtime {
 inline constexpr uint64_t segmentAlignment = 4096;
 
 /// Raised whenever an older runtime could misread a newer artifact.
-inline constexpr uint32_t formatVersion = 4;
+inline constexpr uint32_t formatVersion = 5;
 
 /// "\x89QOPT\r\n\x1a": a text-mode transfer or a cut at eight bits damages it
 /// visibly.

@@ -104,6 +104,7 @@ StatusOr<uint32_t> ArtifactWriter::beginSegment(plan::SegmentKind kind,
   segments.push_back(std::move(segment));
   hash = Sha256();
   open = true;
+  hasHole = false;
   return uint32_t(segments.size() - 1);
 }
 
@@ -119,6 +120,7 @@ Status ArtifactWriter::append(std::span<const uint8_t> bytes) {
 
 Status ArtifactWriter::appendHole(uint64_t size) {
   assert(open && "no segment is open");
+  hasHole = true;
   QOPT_RETURN_IF_ERROR(flush());
   if (::lseek(file.descriptor(), off_t(size), SEEK_CUR) < 0)
     return file.failure("write");
@@ -139,6 +141,30 @@ Status ArtifactWriter::endSegment() {
   Digest digest = hash.finish();
   segments.back()->size = segmentSize();
   segments.back()->sha256.assign(digest.begin(), digest.end());
+  return {};
+}
+
+StatusOr<uint32_t> ArtifactWriter::endSharedSegment() {
+  QOPT_RETURN_IF_ERROR(endSegment());
+  const plan::SegmentT &last = *segments.back();
+  auto same = std::find_if(segments.begin(), segments.end(), [&](auto &other) {
+    return other->kind == last.kind && other->size == last.size &&
+           other->sha256 == last.sha256;
+  });
+  auto index = uint32_t(same - segments.begin());
+  if (hasHole || index + 1 == segments.size())
+    return uint32_t(segments.size() - 1);
+  QOPT_RETURN_IF_ERROR(flush());
+  QOPT_RETURN_IF_ERROR(cutTo(last.offset));
+  segments.pop_back();
+  return index;
+}
+
+Status ArtifactWriter::cutTo(uint64_t bytes) {
+  if (::ftruncate(file.descriptor(), off_t(bytes)) != 0 ||
+      ::lseek(file.descriptor(), off_t(bytes), SEEK_SET) < 0)
+    return file.failure("write");
+  position = bytes;
   return {};
 }
 
@@ -194,11 +220,7 @@ Status ArtifactWriter::preview(
   segments = std::move(plan.segments);
   QOPT_RETURN_IF_ERROR(read(file.readablePath()));
   // What comes next overwrites the plan.
-  if (::ftruncate(file.descriptor(), off_t(end)) != 0 ||
-      ::lseek(file.descriptor(), off_t(end), SEEK_SET) < 0)
-    return file.failure("write");
-  position = end;
-  return {};
+  return cutTo(end);
 }
 
 Status ArtifactWriter::finish(plan::PlanT &plan) {

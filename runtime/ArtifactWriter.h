@@ -43,6 +43,9 @@ public:
   /// Zeros up to the next multiple of `alignment` within the segment.
   Status alignTo(uint64_t alignment);
   Status endSegment();
+  /// The same, but where an earlier segment of that kind has the same bytes
+  /// this one is gone and the index is that one's.
+  StatusOr<uint32_t> endSharedSegment();
 
   /// The three calls above for bytes that are at hand.
   StatusOr<uint32_t> addSegment(plan::SegmentKind kind, const std::string &name,
@@ -63,6 +66,8 @@ private:
   Status flush();
   Status writePlan(plan::PlanT &plan);
   Status padToAlignment();
+  /// Forgets what lies behind the first `bytes` of the file.
+  Status cutTo(uint64_t bytes);
 
   OutputFile file;
   uint64_t position = 0; ///< of the next byte, buffered ones included
@@ -70,6 +75,7 @@ private:
   std::vector<std::unique_ptr<plan::SegmentT>> segments;
   Sha256 hash;
   bool open = false;
+  bool hasHole = false; ///< the open segment
 };
 
 } // namespace qopt::runtime

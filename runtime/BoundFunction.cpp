@@ -14,7 +14,7 @@
 namespace qopt::runtime {
 
 Status blameOfUnfit(const plan::Function &function, const Status &status) {
-  bool sizesAreGiven = function.kind() == plan::FunctionKind::Graph;
+  bool sizesAreGiven = function.kind() != plan::FunctionKind::Decoder;
   return status.code() != StatusCode::InvalidArgument || sizesAreGiven
              ? status
              : Status(StatusCode::BadArtifact, status.message());
@@ -40,7 +40,7 @@ Status BoundFunction::place(QuantizedRowBytes quantizedRowBytes,
   if (!evaluated.ok())
     return evaluated.status();
   symbols = std::move(*evaluated);
-  if (plan->kind() == plan::FunctionKind::Graph)
+  if (plan->kind() != plan::FunctionKind::Decoder)
     QOPT_RETURN_IF_ERROR(checkInputs());
   if (unfit == UnfitSizes::Refuse)
     QOPT_RETURN_IF_ERROR(checkRequirements());
@@ -241,6 +241,15 @@ bool BoundFunction::runs(const plan::Step &step) const {
   auto size = uint64_t(std::max<int64_t>(symbol(launch->size()), 0));
   return size > launch->after() &&
          (!launch->until() || size <= launch->until());
+}
+
+int64_t BoundFunction::sourceLength() const {
+  uint32_t steps = plan->steps() ? plan->steps()->size() : 0;
+  for (uint32_t step = 0; step < steps; ++step)
+    if (const auto *append = plan->steps()->Get(step)->operation_as_KvAppend())
+      return values[append->k()].shape.empty() ? 0
+                                               : values[append->k()].shape[0];
+  return 0;
 }
 
 Status BoundFunction::planArenaOffsets() {

@@ -84,6 +84,9 @@ public:
   const BoundValue &output(uint32_t index) const {
     return values[plan->outputs()->Get(index)];
   }
+  /// Positions that an encoder appends: rows of the keys of its first append; 0
+  /// without one.
+  int64_t sourceLength() const;
   int64_t arenaBytes() const { return arena; }
   int64_t arenaBound() const { return lowerBound; }
 

@@ -99,8 +99,13 @@ struct DecoderState {
   const int32_t *slots = nullptr;
   const int32_t *positions = nullptr; ///< [tokens]
   const int32_t *logitRows = nullptr; ///< [logit rows]: tokens that were asked
-  int64_t pages = 0;                  ///< in each layer
-  std::span<void *const> layers;      ///< each layer's pages, on the device
+  /// Of what each sequence attends to besides: its positions, and its pages as
+  /// above. Null in the function that fills them, whose pages they are.
+  const int32_t *sourceLengths = nullptr; ///< [sequences]
+  const int32_t *sourceTable = nullptr;   ///< [sequences, sourceTableStride]
+  int64_t sourceTableStride = 0;
+  int64_t pages = 0;             ///< in each layer
+  std::span<void *const> layers; ///< each layer's pages, on the device
   /// [logit rows], where the tokens that follow are asked.
   std::span<const TokenChoice> choices;
 };

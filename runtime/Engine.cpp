@@ -21,16 +21,20 @@ public:
                  std::unique_ptr<runtime::RaggedDecoder> decoder,
                  const EngineOptions &options)
       : artifact(std::move(artifact)), decoder(std::move(decoder)),
-        scheduler(*this->decoder, options, this->artifact->decoder().endTokens),
+        scheduler(*this->decoder, options, this->artifact->decoder().endTokens,
+                  this->artifact->inputs()),
         options(options) {}
 
   StatusOr<std::vector<TokenEvent>> step();
+  void encodeSources(std::vector<runtime::TokenSlice> &slices,
+                     std::vector<TokenEvent> &events);
   template <typename Result>
   Status finish(std::span<const runtime::TokenSlice> slices,
                 const StatusOr<std::span<const Result>> &results,
                 std::vector<TokenEvent> &events);
   Status evaluate(std::span<const int32_t> tokens,
                   const LogitsCallback &callback, int64_t chunk,
+                  const std::vector<Tensor> &source,
                   const runtime::StepProbe *probe = nullptr);
   Status evaluateChunks(runtime::CachedSequence &sequence,
                         std::span<const int32_t> tokens,
@@ -157,6 +161,9 @@ StatusOr<std::vector<TokenEvent>> Engine::Implementation::step() {
     return events;
   lock.unlock();
   try {
+    encodeSources(slices, events);
+    if (slices.empty())
+      return events;
     QOPT_RETURN_IF_ERROR(
         decoder->choosesTokens()
             ? finish<int32_t>(slices, decoder->chooseTokens(slices), events)
@@ -167,6 +174,19 @@ StatusOr<std::vector<TokenEvent>> Engine::Implementation::step() {
     throw;
   }
   return events;
+}
+
+/// Of the sequences that begin; those whose source cannot be encoded end.
+void Engine::Implementation::encodeSources(
+    std::vector<runtime::TokenSlice> &slices, std::vector<TokenEvent> &events) {
+  std::erase_if(slices, [&](const runtime::TokenSlice &slice) {
+    Status done = scheduler.encode(slice);
+    if (done.ok())
+      return false;
+    std::lock_guard lock(state);
+    scheduler.end(slice, std::move(done), events);
+    return true;
+  });
 }
 
 /// With the decoder's results, tokens or logits.
@@ -225,9 +245,10 @@ StatusOr<GenerateResult> Engine::generate(Request request,
 }
 
 Status Engine::evaluate(std::span<const int32_t> tokens,
-                        const LogitsCallback &callback, int64_t chunk) {
+                        const LogitsCallback &callback, int64_t chunk,
+                        const std::vector<Tensor> &source) {
   try {
-    return implementation->evaluate(tokens, callback, chunk);
+    return implementation->evaluate(tokens, callback, chunk, source);
   } catch (const std::bad_alloc &) {
     return noMemory();
   }
@@ -236,6 +257,7 @@ Status Engine::evaluate(std::span<const int32_t> tokens,
 Status Engine::Implementation::evaluate(std::span<const int32_t> tokens,
                                         const LogitsCallback &callback,
                                         int64_t chunk,
+                                        const std::vector<Tensor> &source,
                                         const runtime::StepProbe *probe) {
   constexpr int64_t logitBytes = int64_t(16) << 20;
   if (chunk < 0 || tokens.empty())
@@ -251,17 +273,24 @@ Status Engine::Implementation::evaluate(std::span<const int32_t> tokens,
                                 options.chunkTokens);
   if (int64_t most = decoder->stepTokens())
     chunk = std::min(chunk, most);
+  StatusOr<runtime::EncoderSource> encoded = scheduler.sourceOf(source);
+  if (!encoded.ok())
+    return encoded.status();
   std::lock_guard one(stepping);
   runtime::CachedSequence sequence;
   {
     std::lock_guard lock(state);
-    if (!decoder->open(sequence, int64_t(tokens.size())))
+    if (!decoder->open(sequence, int64_t(tokens.size()), encoded->length))
       return Status(StatusCode::OutOfResources,
                     "the cache has no room for " +
                         std::to_string(tokens.size()) + " positions");
   }
   decoder->watch(probe);
-  Status status = evaluateChunks(sequence, tokens, callback, chunk);
+  Status status;
+  if (encoded->length)
+    status = decoder->encode(sequence, encoded->inputs);
+  if (status.ok())
+    status = evaluateChunks(sequence, tokens, callback, chunk);
   decoder->watch(nullptr);
   std::lock_guard lock(state);
   decoder->close(sequence);
@@ -325,7 +354,7 @@ Status Engine::probe(std::span<const int32_t> tokens,
   try {
     return implementation->evaluate(
         tokens, [](int64_t, std::span<const float>) { return Status(); },
-        int64_t(tokens.size()), &show);
+        int64_t(tokens.size()), {}, &show);
   } catch (const std::bad_alloc &) {
     return noMemory();
   }

@@ -41,12 +41,17 @@ Status Executor::loadConstants() {
   return {};
 }
 
+StatusOr<std::shared_ptr<const BoundFunction>>
+Executor::sizesOf(const SymbolInputs &inputs) const {
+  return BoundFunction::bind(model->file(), *planFunction, inputs,
+                             target->quantizedRowBytes());
+}
+
 StatusOr<WorkingMemory>
 Executor::workingMemory(std::span<const SymbolInputs> sizes) const {
   WorkingMemory most;
   for (const SymbolInputs &inputs : sizes) {
-    auto bound = BoundFunction::bind(model->file(), *planFunction, inputs,
-                                     target->quantizedRowBytes());
+    auto bound = sizesOf(inputs);
     if (!bound.ok())
       return bound.status();
     WorkingMemory memory = target->workingMemory(**bound);
@@ -115,8 +120,7 @@ StatusOr<Executor::Entry> Executor::prepare(const SymbolInputs &inputs) {
 }
 
 StatusOr<Executor::Entry> Executor::prepareSizes(const SymbolInputs &inputs) {
-  StatusOr<std::shared_ptr<const BoundFunction>> bound = BoundFunction::bind(
-      model->file(), *planFunction, inputs, target->quantizedRowBytes());
+  StatusOr<std::shared_ptr<const BoundFunction>> bound = sizesOf(inputs);
   if (!bound.ok())
     return bound.status();
   StatusOr<std::unique_ptr<Program>> program =

@@ -40,6 +40,10 @@ public:
   /// The function bound to these sizes; valid until the next call.
   StatusOr<const BoundFunction *> bind(const SymbolInputs &inputs);
 
+  /// The same by itself, without a program: from any thread.
+  StatusOr<std::shared_ptr<const BoundFunction>>
+  sizesOf(const SymbolInputs &inputs) const;
+
   /// Launches what the last `bind` returned and waits for it. Queue and working
   /// memory are filled in here. After a failure the next launch starts anew.
   Status run(LaunchMemory memory);

@@ -28,6 +28,7 @@ RaggedDecoder::create(std::shared_ptr<const LoadedModel> model,
                   "the decoder's function gives tokens; those of the host give "
                   "logits alone");
   QOPT_RETURN_IF_ERROR(executor.loadCode());
+  QOPT_RETURN_IF_ERROR(decoder->loadEncoder());
   // One more for text that is evaluated while they run.
   int64_t sequences = std::min(limits.sequences, pages) + 1;
   QOPT_RETURN_IF_ERROR(decoder->placeCache(sequences));
@@ -48,11 +49,42 @@ RaggedDecoder::create(std::shared_ptr<const LoadedModel> model,
 RaggedDecoder::RaggedDecoder(std::shared_ptr<const LoadedModel> model,
                              std::shared_ptr<Device> device, int64_t pages)
     : decoder(model->plan().decoder()),
-      executor(std::move(model), std::move(device), decoder->function()),
-      pool(pages) {}
+      executor(model, device, decoder->function()), pool(pages),
+      // As many whole sources as there are whole sequences.
+      sourcePool(std::clamp<int64_t>(pages * page() / context(), 1,
+                                     PagePool::mostPages) *
+                 ceilDiv(longestSource(), page())) {
+  if (longestSource())
+    encoder = std::make_unique<Executor>(std::move(model), std::move(device),
+                                         uint32_t(decoder->encoder()));
+}
+
+Status RaggedDecoder::loadEncoder() {
+  if (!encoder)
+    return {};
+  if (executor.device().hasOwnMemory())
+    return Status(StatusCode::Unsupported,
+                  std::string("an encoder-decoder runs on the host, not on ") +
+                      executor.device().name());
+  QOPT_RETURN_IF_ERROR(encoder->loadCode());
+  return encoder->loadConstants();
+}
+
+Status RaggedDecoder::placeLayer(int64_t pageBytes, int64_t pages) {
+  size_t layerBytes;
+  layerOffsets.push_back(cacheBytes);
+  if (pages > PagePool::mostPages ||
+      __builtin_mul_overflow(size_t(pageBytes), size_t(pages), &layerBytes) ||
+      __builtin_add_overflow(cacheBytes, (layerBytes + 4095) & ~size_t(4095),
+                             &cacheBytes))
+    return Status(StatusCode::OutOfResources, "a cache of " +
+                                                  std::to_string(pool.pages()) +
+                                                  " pages is too large");
+  return {};
+}
 
 // Layer after layer, each aligned to 4 KiB; all layers have the same number of
-// pages and share the page table.
+// pages and share the page table, but those of sources, which have another.
 Status RaggedDecoder::placeCache(int64_t sequences) {
   if (!decoder->layers())
     return {};
@@ -63,24 +95,20 @@ Status RaggedDecoder::placeCache(int64_t sequences) {
     if (!sizes.ok())
       return sizes.status();
     pageSizes.push_back(sizes->page);
-    pageBytes += sizes->page;
+    (layer->source() ? sourcePageBytes : pageBytes) += sizes->page;
+    if (layer->source())
+      continue;
     int64_t count;
     if (__builtin_mul_overflow(sizes->slot, sequences, &count))
       count = INT64_MAX - sizes->page;
     slotPages = std::max(slotPages, ceilDiv(count, sizes->page));
   }
-  for (int64_t bytes : pageSizes) {
-    size_t layerBytes;
-    layerOffsets.push_back(cacheBytes);
-    if (slotPages > PagePool::mostPages - pool.pages() ||
-        __builtin_mul_overflow(size_t(bytes), size_t(pool.pages() + slotPages),
-                               &layerBytes) ||
-        __builtin_add_overflow(cacheBytes, (layerBytes + 4095) & ~size_t(4095),
-                               &cacheBytes))
-      return Status(StatusCode::OutOfResources,
-                    "a cache of " + std::to_string(pool.pages()) +
-                        " pages is too large");
-  }
+  slotPages = std::min(slotPages, PagePool::mostPages); // too large anyway
+  for (uint32_t i = 0; i < pageSizes.size(); ++i)
+    QOPT_RETURN_IF_ERROR(
+        placeLayer(pageSizes[i], decoder->layers()->Get(i)->source()
+                                     ? sourcePool.pages()
+                                     : pool.pages() + slotPages));
   for (int64_t slot = sequences; slotPages && slot-- > 0;)
     freeSlots.push_back(int32_t(slot));
   return {};
@@ -129,11 +157,20 @@ Status RaggedDecoder::allocateCache() {
   return {};
 }
 
-bool RaggedDecoder::open(CachedSequence &sequence, int64_t tokens) {
-  int64_t count = ceilDiv(tokens, page());
-  if ((slotPages && freeSlots.empty()) || !pool.reserve(count))
+bool RaggedDecoder::open(CachedSequence &sequence, int64_t tokens,
+                         int64_t source) {
+  int64_t count = ceilDiv(tokens, page()),
+          sourceCount = ceilDiv(source, page());
+  if ((slotPages && freeSlots.empty()) || !sourcePool.reserve(sourceCount))
     return false;
-  sequence = {0, count, {}};
+  if (!pool.reserve(count)) {
+    sourcePool.unreserve(sourceCount);
+    return false;
+  }
+  sequence = {};
+  sequence.reserved = count;
+  for (int64_t i = 0; i < sourceCount; ++i)
+    sequence.sourcePages.push_back(sourcePool.take());
   if (slotPages) {
     sequence.slot = freeSlots.back();
     freeSlots.pop_back();
@@ -144,6 +181,7 @@ bool RaggedDecoder::open(CachedSequence &sequence, int64_t tokens) {
 void RaggedDecoder::close(CachedSequence &sequence) {
   pool.unreserve(sequence.reserved);
   pool.giveBack(sequence.pages);
+  sourcePool.giveBack(sequence.sourcePages);
   if (sequence.slot >= 0)
     freeSlots.push_back(sequence.slot);
   sequence = {};
@@ -152,6 +190,9 @@ void RaggedDecoder::close(CachedSequence &sequence) {
 Status RaggedDecoder::checkSlices(std::span<const TokenSlice> slices) const {
   for (const TokenSlice &slice : slices) {
     const CachedSequence &sequence = *slice.sequence;
+    if (encoder && !sequence.sourceLength)
+      return Status(StatusCode::InvalidArgument,
+                    "a sequence of an encoder-decoder has no source");
     auto capacity =
         (int64_t(sequence.pages.size()) + sequence.reserved) * page();
     int64_t length = sequence.length + int64_t(slice.tokens.size());
@@ -174,9 +215,9 @@ Status RaggedDecoder::checkSlices(std::span<const TokenSlice> slices) const {
 
 void RaggedDecoder::describeBatch(std::span<const TokenSlice> slices) {
   tokens.clear(), contextStarts.clear(), positions.clear(), logitRows.clear();
-  choices.clear(), slots.clear();
+  choices.clear(), slots.clear(), sourceLengths.clear();
   tokenStarts.assign(1, 0);
-  pageTableStride = 1;
+  pageTableStride = sourceTableStride = 1;
   for (const TokenSlice &slice : slices) {
     CachedSequence &sequence = *slice.sequence;
     auto count = int64_t(slice.tokens.size());
@@ -186,6 +227,9 @@ void RaggedDecoder::describeBatch(std::span<const TokenSlice> slices) {
     pageTableStride = std::max(pageTableStride, needed);
     contextStarts.push_back(int32_t(sequence.length));
     slots.push_back(sequence.slot);
+    sourceLengths.push_back(int32_t(sequence.sourceLength));
+    sourceTableStride =
+        std::max(sourceTableStride, int64_t(sequence.sourcePages.size()));
     for (int64_t i = 0; i < count; ++i) {
       if (slice.rows == LogitRows::All ||
           (slice.rows == LogitRows::Last && i + 1 == count)) {
@@ -198,11 +242,15 @@ void RaggedDecoder::describeBatch(std::span<const TokenSlice> slices) {
     tokenStarts.push_back(int32_t(tokens.size()));
   }
   pageTable.assign(slices.size() * size_t(pageTableStride), 0);
-  for (size_t s = 0; s < slices.size(); ++s)
-    std::transform(slices[s].sequence->pages.begin(),
-                   slices[s].sequence->pages.end(),
+  sourceTable.assign(slices.size() * size_t(sourceTableStride), 0);
+  for (size_t s = 0; s < slices.size(); ++s) {
+    const CachedSequence &sequence = *slices[s].sequence;
+    std::transform(sequence.pages.begin(), sequence.pages.end(),
                    pageTable.begin() + int64_t(s) * pageTableStride,
                    [&](int32_t page) { return page + int32_t(slotPages); });
+    std::copy(sequence.sourcePages.begin(), sequence.sourcePages.end(),
+              sourceTable.begin() + int64_t(s) * sourceTableStride);
+  }
 }
 
 Status RaggedDecoder::growLogits(int64_t rows) {
@@ -275,6 +323,9 @@ Status RaggedDecoder::runStep(std::span<const TokenSlice> slices,
   state.pageTable = pageTable.data();
   state.pageTableStride = pageTableStride;
   state.slots = slots.data();
+  state.sourceLengths = sourceLengths.data();
+  state.sourceTable = sourceTable.data();
+  state.sourceTableStride = sourceTableStride;
   state.positions = positions.data();
   state.logitRows = logitRows.data();
   state.pages = pool.pages() + slotPages;
@@ -292,12 +343,59 @@ Status RaggedDecoder::runStep(std::span<const TokenSlice> slices,
   return {};
 }
 
+StatusOr<int64_t> RaggedDecoder::sourceLength(const SymbolInputs &sizes) const {
+  auto bound = encoder->sizesOf(sizes);
+  if (!bound.ok())
+    return bound.status();
+  int64_t length = (*bound)->sourceLength();
+  if (length > 0 && length <= longestSource())
+    return length;
+  return Status(StatusCode::Infeasible,
+                "the encoder makes " + std::to_string(length) +
+                    " positions of the source; expected 1 to " +
+                    std::to_string(longestSource()));
+}
+
+// The batch is the source: one sequence, whose rows are its positions.
+Status RaggedDecoder::encode(CachedSequence &sequence,
+                             const GivenInputs &source) {
+  StatusOr<const BoundFunction *> bound = encoder->bind(source.sizes);
+  if (!bound.ok())
+    return bound.status();
+  int64_t length = (*bound)->sourceLength(),
+          room = int64_t(sequence.sourcePages.size()) * page();
+  if (length < 1 || length > room)
+    return Status(StatusCode::Infeasible,
+                  "a source of " + std::to_string(length) +
+                      " positions does not fit the room for " +
+                      std::to_string(room));
+  int32_t starts[] = {0, int32_t(length)};
+  DecoderState state;
+  state.sequences = 1;
+  state.tokenStarts = starts;
+  state.contextStarts = starts;
+  state.pageTable = sequence.sourcePages.data();
+  state.pageTableStride = int64_t(sequence.sourcePages.size());
+  state.slots = &sequence.slot;
+  state.layers = layers;
+  LaunchMemory memory;
+  memory.inputs = source.pointers;
+  memory.state = &state;
+  QOPT_RETURN_IF_ERROR(encoder->run(memory));
+  sequence.sourceLength = length;
+  return {};
+}
+
 size_t RaggedDecoder::memory() const {
-  return executor.memory() + (logits ? logits->size() : 0);
+  return executor.memory() + (encoder ? encoder->memory() : 0) +
+         (logits ? logits->size() : 0);
 }
 
 size_t RaggedDecoder::cacheMemory() const {
-  return size_t(pool.pages() - pool.available()) * size_t(pageBytes);
+  auto used = [](const PagePool &pages, int64_t bytes) {
+    return size_t(pages.pages() - pages.available()) * size_t(bytes);
+  };
+  return used(pool, pageBytes) + used(sourcePool, sourcePageBytes);
 }
 
 } // namespace qopt::runtime

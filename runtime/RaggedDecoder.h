@@ -1,12 +1,14 @@
 // The ragged step of a decoder artifact: new tokens of several sequences in one
 // flat batch go in, logits of the rows that were asked come out, or the tokens
-// that follow where the device chooses them, and the KV cache grows. Knows no
-// requests or text; Scheduler.h does.
+// that follow where the device chooses them, and the KV cache grows. Of an
+// encoder-decoder what was made of each sequence's source is kept beside it.
+// Knows no requests or text; Scheduler.h does.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_RAGGEDDECODER_H
 #define QOPT_RUNTIME_RAGGEDDECODER_H
 
 #include "runtime/Executor.h"
+#include "runtime/NamedTensors.h"
 #include "runtime/PagePool.h"
 
 #include <memory>
@@ -22,6 +24,10 @@ struct CachedSequence {
   int64_t reserved = 0; ///< pages promised and not yet taken
   std::vector<int32_t> pages;
   int32_t slot = -1; ///< where the cache keeps something for each sequence
+  /// Of an encoder-decoder: positions of the source, which is encoded once it
+  /// has all of its pages.
+  int64_t sourceLength = 0;
+  std::vector<int32_t> sourcePages;
 };
 
 /// Rows of a slice whose logits are asked.
@@ -59,16 +65,27 @@ public:
   /// Most tokens of a step; 0: any number.
   int64_t stepTokens() const { return decoder->step_tokens(); }
   const PagePool &pages() const { return pool; }
+  /// Longest source of a sequence; 0: it is no encoder-decoder.
+  int64_t longestSource() const { return decoder->source(); }
+  /// Positions that sequences' sources have together.
+  int64_t sourceTokens() const { return sourcePool.pages() * page(); }
+  /// Positions that the encoder makes of a source of such sizes.
+  /// InvalidArgument for those that do not go together; Infeasible where they
+  /// are too many. From any thread.
+  StatusOr<int64_t> sourceLength(const SymbolInputs &sizes) const;
   /// Whether steps can give tokens.
   bool choosesTokens() const {
     return executor.function().outputs()->size() > 1;
   }
 
-  /// Sets aside pages for a sequence of up to `tokens` positions, and a slot
-  /// where the cache has such; false when there are too few.
-  bool open(CachedSequence &sequence, int64_t tokens);
+  /// Sets aside pages for a sequence of up to `tokens` positions, those of its
+  /// source, and a slot where the cache has such; false when there are too few.
+  bool open(CachedSequence &sequence, int64_t tokens, int64_t source = 0);
   /// Frees all of it.
   void close(CachedSequence &sequence);
+
+  /// Encodes the source of a sequence that was opened for so many positions.
+  Status encode(CachedSequence &sequence, const GivenInputs &source);
 
   /// One step. The logits [rows, vocabulary] follow the slices' order and are
   /// valid until the next step. Every slice must fit what its sequence
@@ -92,7 +109,10 @@ public:
 private:
   RaggedDecoder(std::shared_ptr<const LoadedModel> model,
                 std::shared_ptr<Device> device, int64_t pages);
+  /// Code and constants of the function that encodes sources.
+  Status loadEncoder();
   Status placeCache(int64_t sequences);
+  Status placeLayer(int64_t pageBytes, int64_t pages);
   Status checkBudget(const WorkingMemory &working, StepLimits limits);
   StatusOr<WorkingMemory> workingMemory(StepLimits limits) const;
   Status allocateCache();
@@ -107,20 +127,22 @@ private:
   const plan::Decoder *decoder;
   const StepProbe *probe = nullptr;
   Executor executor;
-  PagePool pool;
+  std::unique_ptr<Executor> encoder; ///< of an encoder-decoder
+  PagePool pool, sourcePool;
   std::unique_ptr<DeviceMemory> cache;
   size_t cacheBytes = 0;
   std::vector<size_t> layerOffsets;
   std::vector<void *> layers; ///< first byte of each layer's pages
   int64_t pageBytes = 0;      ///< of all layers
+  int64_t sourcePageBytes = 0;
   int64_t slotPages = 0; ///< the first ones, whose memory slots have; 0: none
   std::vector<int32_t> freeSlots; ///< the next one on top
 
   // The batch of the step, and what comes back, in host memory.
   std::vector<int32_t> tokens, tokenStarts, contextStarts, pageTable, slots,
-      positions, logitRows, nextTokens;
+      positions, logitRows, nextTokens, sourceLengths, sourceTable;
   std::vector<TokenChoice> choices;
-  int64_t pageTableStride = 0;
+  int64_t pageTableStride = 0, sourceTableStride = 0;
   std::unique_ptr<DeviceMemory> logits;
 };
 

@@ -46,6 +46,35 @@ Status Scheduler::check(const Request &request) const {
   return {};
 }
 
+StatusOr<EncoderSource>
+Scheduler::sourceOf(const std::vector<Tensor> &given) const {
+  if (!decoder.longestSource())
+    return given.empty()
+               ? StatusOr<EncoderSource>(EncoderSource())
+               : Status(StatusCode::InvalidArgument,
+                        "there is a source, and the model has no encoder");
+  if (given.empty())
+    return Status(StatusCode::InvalidArgument,
+                  "there is no source, and the model is an encoder-decoder; "
+                  "give the encoder's inputs");
+  std::vector<TensorView> views;
+  for (const Tensor &tensor : given)
+    views.push_back(tensor.view());
+  StatusOr<GivenInputs> inputs = matchInputs(sources, views);
+  if (!inputs.ok())
+    return inputs.status();
+  StatusOr<int64_t> length = decoder.sourceLength(inputs->sizes);
+  if (!length.ok())
+    return length.status();
+  if (*length <= decoder.sourceTokens())
+    return EncoderSource{std::move(*inputs), *length};
+  return Status(StatusCode::Infeasible,
+                "the source has " + std::to_string(*length) +
+                    " positions and the cache room for " +
+                    std::to_string(decoder.sourceTokens()) +
+                    " of sources; ask for a larger cache");
+}
+
 StatusOr<RequestId> Scheduler::submit(Request request) {
   QOPT_RETURN_IF_ERROR(check(request));
   auto active = std::make_unique<ActiveRequest>();
@@ -54,6 +83,10 @@ StatusOr<RequestId> Scheduler::submit(Request request) {
                decoder.context() - int64_t(request.prompt.size()) + 1);
   active->history = request.prompt;
   active->request = std::move(request);
+  StatusOr<EncoderSource> source = sourceOf(active->request.source);
+  if (!source.ok())
+    return source.status();
+  active->source = std::move(*source);
   int64_t positions = positionsOf(*active);
   int64_t cache = decoder.pages().pages() * decoder.page();
   if (positions > cache)
@@ -100,7 +133,8 @@ void Scheduler::removeCancelled(std::vector<TokenEvent> &events) {
 // In order: a large request is not overtaken by small ones for ever.
 void Scheduler::admit() {
   while (!queue.empty() && int64_t(running.size()) < options.maxSequences &&
-         decoder.open(queue.front()->sequence, positionsOf(*queue.front()))) {
+         decoder.open(queue.front()->sequence, positionsOf(*queue.front()),
+                      queue.front()->source.length)) {
     running.push_back(std::move(queue.front()));
     queue.pop_front();
   }
@@ -134,6 +168,26 @@ std::vector<TokenSlice> Scheduler::schedule(std::vector<TokenEvent> &events) {
     if (!isDecoding(*active))
       add(*active, budget);
   return slices;
+}
+
+Scheduler::Requests::iterator Scheduler::ownerOf(const TokenSlice &slice) {
+  return std::find_if(running.begin(), running.end(), [&](auto &active) {
+    return &active->sequence == slice.sequence;
+  });
+}
+
+Status Scheduler::encode(const TokenSlice &slice) {
+  if (!decoder.longestSource() || slice.sequence->sourceLength)
+    return {};
+  return decoder.encode(*slice.sequence, (*ownerOf(slice))->source.inputs);
+}
+
+void Scheduler::end(const TokenSlice &slice, Status why,
+                    std::vector<TokenEvent> &events) {
+  auto owner = ownerOf(slice);
+  events.push_back({(*owner)->id, -1, FinishReason::Failed, std::move(why)});
+  decoder.close((*owner)->sequence);
+  running.erase(owner);
 }
 
 FinishReason Scheduler::finishOf(const ActiveRequest &active) const {
@@ -179,10 +233,7 @@ void Scheduler::advanceWith(std::span<const TokenSlice> slices,
   for (const TokenSlice &slice : slices) {
     if (slice.rows == LogitRows::None)
       continue;
-    auto owner =
-        std::find_if(running.begin(), running.end(), [&](auto &active) {
-          return &active->sequence == slice.sequence;
-        });
+    auto owner = ownerOf(slice);
     ActiveRequest &active = **owner;
     TokenEvent event;
     event.request = active.id;

@@ -16,11 +16,18 @@
 
 namespace qopt::runtime {
 
+/// What an encoder takes of a request, and the positions that it makes of it.
+struct EncoderSource {
+  GivenInputs inputs;
+  int64_t length = 0; ///< 0: there is no encoder
+};
+
 /// A request from submission to its end.
 struct ActiveRequest {
   RequestId id = 0;
   Request request;
   std::vector<int32_t> history; ///< prompt and new tokens
+  EncoderSource source;         ///< that points into request.source
   int64_t limit = 0;            ///< new tokens that context and request allow
   bool cancelled = false;
   CachedSequence sequence;
@@ -37,16 +44,26 @@ struct ActiveRequest {
 class Scheduler {
 public:
   Scheduler(RaggedDecoder &decoder, const EngineOptions &options,
-            std::vector<int32_t> endTokens)
-      : decoder(decoder), options(options), endTokens(std::move(endTokens)) {}
+            std::vector<int32_t> endTokens, std::vector<TensorSpec> sources)
+      : decoder(decoder), options(options), endTokens(std::move(endTokens)),
+        sources(std::move(sources)) {}
 
   StatusOr<RequestId> submit(Request request);
+  /// A request's source, matched with what the encoder takes. InvalidArgument
+  /// where a model with an encoder has none, or one without has one.
+  StatusOr<EncoderSource> sourceOf(const std::vector<Tensor> &given) const;
   Status cancel(RequestId id);
   bool idle() const { return queue.empty() && running.empty(); }
 
   /// Ends cancelled requests (into `events`), admits, and returns the slices of
   /// the next step.
   std::vector<TokenSlice> schedule(std::vector<TokenEvent> &events);
+  /// Encodes the source of a slice's sequence, where it has one that is not. A
+  /// failure is that request's alone: see end.
+  Status encode(const TokenSlice &slice);
+  /// Ends the slice's request with Failed.
+  void end(const TokenSlice &slice, Status why,
+           std::vector<TokenEvent> &events);
   /// Takes the step's tokens, or samples them from its logits, and ends what is
   /// finished.
   void advance(std::span<const TokenSlice> slices,
@@ -58,7 +75,10 @@ public:
   void fail();
 
 private:
+  using Requests = std::vector<std::unique_ptr<ActiveRequest>>;
   Status check(const Request &request) const;
+  /// The running request that a slice is of.
+  Requests::iterator ownerOf(const TokenSlice &slice);
   void removeCancelled(std::vector<TokenEvent> &events);
   void admit();
   FinishReason finishOf(const ActiveRequest &active) const;
@@ -72,8 +92,8 @@ private:
   std::vector<int32_t> endTokens;
   RequestId nextId = 1;
   std::deque<std::unique_ptr<ActiveRequest>> queue;
-  std::vector<std::unique_ptr<ActiveRequest>>
-      running; ///< in order of admission
+  std::vector<TensorSpec> sources; ///< what an encoder takes
+  Requests running;                ///< in order of admission
 };
 
 } // namespace qopt::runtime

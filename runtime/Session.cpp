@@ -5,6 +5,7 @@
 
 #include "runtime/Devices.h"
 #include "runtime/Executor.h"
+#include "runtime/NamedTensors.h"
 
 #include <algorithm>
 #include <new>
@@ -29,77 +30,13 @@ public:
   std::vector<void *> inputPointers;
 };
 
-static std::string listNames(const std::vector<TensorSpec> &specs) {
-  std::string text;
-  for (const TensorSpec &spec : specs)
-    text += (text.empty() ? "\"" : ", \"") + spec.name + "\"";
-  return text.empty() ? "none" : text;
-}
-
-static StatusOr<const TensorView *>
-findTensor(const char *what, const TensorSpec &spec,
-           const std::vector<TensorView> &tensors) {
-  auto named = [&](const TensorView &view) { return view.name == spec.name; };
-  auto found = std::find_if(tensors.begin(), tensors.end(), named);
-  if (found == tensors.end())
-    return Status(StatusCode::InvalidArgument,
-                  std::string(what) + " \"" + spec.name + "\" is missing");
-  if (std::find_if(found + 1, tensors.end(), named) != tensors.end())
-    return Status(StatusCode::InvalidArgument,
-                  std::string(what) + " \"" + spec.name + "\" was given twice");
-  if (found->type != spec.type)
-    return Status(StatusCode::InvalidArgument,
-                  std::string(what) + " \"" + spec.name + "\" has type " +
-                      spell(found->type) + "; expected " + spell(spec.type));
-  return &*found;
-}
-
-static Status checkCount(const char *what, size_t given,
-                         const std::vector<TensorView> &tensors,
-                         const std::vector<TensorSpec> &specs) {
-  if (given == specs.size())
-    return {};
-  for (const TensorView &view : tensors)
-    if (std::none_of(specs.begin(), specs.end(), [&](const TensorSpec &spec) {
-          return spec.name == view.name;
-        }))
-      return Status(StatusCode::InvalidArgument,
-                    std::string("no ") + what + " is named \"" + view.name +
-                        "\"; the model has " + listNames(specs));
-  return {};
-}
-
 StatusOr<const runtime::BoundFunction *>
 Session::Implementation::bind(const std::vector<TensorView> &inputs) {
-  const std::vector<TensorSpec> &specs = artifact->inputs();
-  QOPT_RETURN_IF_ERROR(checkCount("input", inputs.size(), inputs, specs));
-  runtime::SymbolInputs sizes;
-  inputPointers.clear();
-  for (const TensorSpec &spec : specs) {
-    StatusOr<const TensorView *> view = findTensor("input", spec, inputs);
-    if (!view.ok())
-      return view.status();
-    const TensorView &tensor = **view;
-    if (tensor.shape.size() != spec.shape.size())
-      return Status(StatusCode::InvalidArgument,
-                    "input \"" + spec.name + "\" has shape " +
-                        spell(tensor.shape) + "; expected " +
-                        std::to_string(spec.shape.size()) + " dimensions");
-    bool empty = false;
-    for (int64_t size : tensor.shape) {
-      if (size < 0)
-        return Status(StatusCode::InvalidArgument,
-                      "input \"" + spec.name + "\" has shape " +
-                          spell(tensor.shape) + "; a size is negative");
-      empty |= size == 0;
-    }
-    if (!tensor.data && !empty)
-      return Status(StatusCode::InvalidArgument,
-                    "input \"" + spec.name + "\" has no data");
-    sizes.inputShapes.push_back(tensor.shape);
-    inputPointers.push_back(tensor.data);
-  }
-  return executor.bind(sizes);
+  auto given = runtime::matchInputs(artifact->inputs(), inputs);
+  if (!given.ok())
+    return given.status();
+  inputPointers = std::move(given->pointers);
+  return executor.bind(given->sizes);
 }
 
 Status Session::Implementation::launch(const std::vector<void *> &outputs) {
@@ -181,11 +118,12 @@ Status Session::run(const std::vector<TensorView> &inputs,
     if (!bound.ok())
       return bound.status();
     const std::vector<TensorSpec> &specs = artifact().outputs();
-    QOPT_RETURN_IF_ERROR(checkCount("output", outputs.size(), outputs, specs));
+    QOPT_RETURN_IF_ERROR(
+        runtime::checkNames("output", outputs.size(), outputs, specs));
     std::vector<void *> pointers;
     for (uint32_t i = 0; i < specs.size(); ++i) {
       StatusOr<const TensorView *> view =
-          findTensor("output", specs[i], outputs);
+          runtime::findTensor("output", specs[i], outputs);
       if (!view.ok())
         return view.status();
       const runtime::BoundValue &value = (*bound)->output(i);

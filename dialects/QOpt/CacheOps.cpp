@@ -49,6 +49,15 @@ LogicalResult CachedAttentionOp::verify() {
     return emitOpError() << "there are " << getAlibiSlopes()->size()
                          << " slopes; expected one for each of the " << q[1]
                          << " heads";
+  if (auto biases = getDistanceBiases())
+    if (biases->empty() || int64_t(biases->size()) % q[1]) // (C5)
+      return emitOpError() << "there are " << biases->size()
+                           << " biases; expected a positive multiple of the "
+                           << q[1] << " heads";
+  if (getSource() &&
+      (getWindow() || getAlibiSlopes() || getDistanceBiases())) // (C6)
+    return emitOpError("positions of a source have no distance from a token; "
+                       "expected neither a window nor slopes nor biases");
   return success();
 }
 

@@ -15,7 +15,8 @@ def QOpt_KVAppendOp : QOpt_Op<"kv_append", [Pure, AllTypesMatch<["cache", "resul
     ```
 
     Raising makes it of the concatenation with the past. Rows are converted to the formats of the cache. Keys are stored
-    as they are attended to, after rotary embedding.
+    as they are attended to, after rotary embedding. In the function that encodes sources the batch is one source, whose
+    positions the rows are, from 0 on.
 
     `cache` is the state; `k` and `v` are [T, KV, D]; `batch` says where each token belongs; `layer` counts from 0.
 
@@ -45,15 +46,19 @@ def QOpt_CachedAttentionOp : QOpt_Op<"cached_attention", [Pure, QOpt_Reify, AllT
     ```
     with p = position(t), K and V the keys and values of sequence(t) in this layer, j ≤ p, and j > p − window where given:
     s[j] = scale · q[t,h,:] · K[j,g,:],  g = ⌊h · KV / H⌋;    s ← softcap · tanh(s / softcap);    s[j] ← s[j] + slope[h] · (j − p)
-    result[t,h,:] = Σ_j softmax(s)[j] · V[j,g,:]
+    s[j] ← s[j] + biases[h, min(p − j, N − 1)];    result[t,h,:] = Σ_j softmax(s)[j] · V[j,g,:]
     ```
 
     The causal form over `!qopt.kv_cache`; the same operation serves prefill and decode. What one would get wrong: the
     step's own keys are read from the cache too, so its append comes first.
 
+    With `source` it is attention across sequences: K and V are those of what the encoder made of sequence(t)'s source, in
+    pages of their own, and j runs over all of its positions. Nothing is appended to such a layer in a step.
+
     `q` is [T, H, D]; `cache` is the state after this layer's append; `batch` gives sequences and positions. The result is
     [T, H, D]. `layer` counts from 0; `scale` is usually 1/√D; `window` counts tokens; `softcap` bounds the scores;
-    `alibi_slopes` has one number for each head.
+    `alibi_slopes` has one number for each head; `distance_biases` is [H, N], of distances from 0 on, the last for all
+    beyond.
 
     Constraints:
 
@@ -61,6 +66,8 @@ def QOpt_CachedAttentionOp : QOpt_Op<"cached_attention", [Pure, QOpt_Reify, AllT
     - (C2) q is [T, H, D] with the cache's D and an H that its KV divides.
     - (C3) `window` and `softcap` are positive.
     - (C4) There are H slopes.
+    - (C5) The number of biases is a positive multiple of H.
+    - (C6) With `source` there are no window, slopes or biases, which count from a position of the same sequence.
 
     Example:
 
@@ -70,11 +77,13 @@ def QOpt_CachedAttentionOp : QOpt_Op<"cached_attention", [Pure, QOpt_Reify, AllT
   }];
   let arguments = (ins QOpt_Tensor:$q, QOpt_KVCacheType:$cache, QOpt_BatchType:$batch, I64Attr:$layer, F32Attr:$scale,
                        OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$softcap,
-                       OptionalAttr<DenseF32ArrayAttr>:$alibi_slopes);
+                       OptionalAttr<DenseF32ArrayAttr>:$alibi_slopes,
+                       OptionalAttr<DenseF32ArrayAttr>:$distance_biases, UnitAttr:$source);
   let results = (outs QOpt_Tensor:$result);
   let assemblyFormat = [{
-    $q `,` $cache `,` $batch `layer` $layer `scale` custom<Real>($scale) (`window` $window^)?
-    (`softcap` custom<Real>($softcap)^)? (`alibi` $alibi_slopes^)? attr-dict `:` type($q) `,` qualified(type($cache))
+    $q `,` $cache `,` $batch `layer` $layer (`source` $source^)? `scale` custom<Real>($scale) (`window` $window^)?
+    (`softcap` custom<Real>($softcap)^)? (`alibi` $alibi_slopes^)? (`biases` $distance_biases^)? attr-dict
+    `:` type($q) `,` qualified(type($cache))
   }];
   let hasVerifier = 1;
 }

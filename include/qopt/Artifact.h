@@ -34,6 +34,9 @@ struct DecoderSpec {
   int64_t layers = 0;
   int64_t vocabulary = 0;
   int64_t context = 0; ///< longest sequence, prompt included
+  /// Of an encoder-decoder the most positions that its encoder may make of a
+  /// source; 0: it is none.
+  int64_t source = 0;
   int64_t cacheBytesPerToken = 0;
   /// What a sequence needs beside its tokens: keys that have no codes yet.
   int64_t cacheBytesPerSequence = 0;
@@ -68,14 +71,16 @@ public:
   /// for Session.h.
   bool isDecoder() const;
   /// The graphs of a model of several files, "encoder", "decoder" and
-  /// "decoder_with_past"; one of every other artifact.
+  /// "decoder_with_past", or a decoder's "step" and "encode"; one of every
+  /// other artifact.
   const std::vector<std::string> &functions() const;
   /// The same artifact, opened once, for its graph `name`: inputs, outputs and
   /// sessions are those of that graph. Without a name the only one.
   /// InvalidArgument, with all names, where there is none or a choice.
   StatusOr<std::shared_ptr<const Artifact>>
   function(const std::string &name) const;
-  /// Of a graph; empty for a decoder, and while none of several is chosen.
+  /// Of a graph, and empty while none of several is chosen; of a decoder what
+  /// its encoder takes, if it has one.
   const std::vector<TensorSpec> &inputs() const;
   const std::vector<TensorSpec> &outputs() const;
   /// Of a decoder; zeros for a graph.

@@ -44,6 +44,9 @@ struct Request {
   int64_t maxTokens = 128;     ///< new tokens
   SamplingOptions sampling;
   bool ignoreEnd = false; ///< go on after the model's end tokens
+  /// Of an encoder-decoder what it encodes: Artifact::inputs, by name, of one
+  /// sequence. Empty of every other decoder.
+  std::vector<Tensor> source = {};
 };
 
 using RequestId = uint64_t;
@@ -121,9 +124,10 @@ public:
 
   /// The logits of every position of `tokens`, in chunks of at most `chunk` (0:
   /// chosen so that logits take 16 MB). For perplexity and comparisons; leaves
-  /// no trace in the cache.
+  /// no trace in the cache. `source`: as a request has it.
   Status evaluate(std::span<const int32_t> tokens,
-                  const LogitsCallback &callback, int64_t chunk = 0);
+                  const LogitsCallback &callback, int64_t chunk = 0,
+                  const std::vector<Tensor> &source = {});
 
   /// The floating-point values that the steps of one evaluation write: of all
   /// positions of `tokens` at once, which fit one step. Unsupported on a device

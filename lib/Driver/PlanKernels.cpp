@@ -247,6 +247,17 @@ public:
         return failure();
       slopes = *constant;
     }
+    int32_t biases = -1;
+    if (auto values = op.getDistanceBiases()) {
+      FailureOr<uint32_t> constant = b.floatVector(*values);
+      if (failed(constant))
+        return failure();
+      auto heads = cast<RankedTensorType>(op.getQ().getType()).getDimSize(1);
+      b.plan->values[*constant]->shape = {
+          b.symbols.constant(heads),
+          b.symbols.constant(int64_t(values->size()) / heads)};
+      biases = int32_t(*constant);
+    }
     int32_t frequencies = -1;
     std::optional<ir::KeyRotation> rotation = ir::keyRotationOf(op);
     if (rotation) {
@@ -265,6 +276,8 @@ public:
     if (op.getSoftcap())
       step.softcap = op.getSoftcap()->convertToFloat();
     step.alibi_slopes = slopes;
+    step.distance_biases = biases;
+    step.source = op.getSource();
     step.key_frequencies = frequencies;
     if (rotation) {
       step.key_scale = rotation->scale;

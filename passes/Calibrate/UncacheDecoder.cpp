@@ -100,6 +100,30 @@ private:
     return make.binary<onnx::MulOp>(slope, distance);
   }
 
+  /// biases[h, min(position[i] − position[j], N − 1)], [1, H, T, T]; what is
+  /// causal hides has any.
+  Value biasesByDistance(ArrayRef<float> biases, int64_t heads, Location loc) {
+    onnx::OnnxBuilder make(builder, loc);
+    auto distances = int64_t(biases.size()) / heads;
+    auto type = RankedTensorType::get({heads, distances}, builder.getF32Type());
+    Value table = arith::ConstantOp::create(
+        builder, loc, DenseElementsAttr::get(type, biases));
+    Value wide = make.cast(positions, builder.getI64Type());
+    Value distance = make.binary<onnx::SubOp>(make.unsqueeze(wide, {1}),
+                                              make.unsqueeze(wide, {0}));
+    distance = onnx::MaxOp::create(builder, loc, distance.getType(),
+                                   ValueRange{distance, make.integer(0)});
+    distance =
+        onnx::MinOp::create(builder, loc, distance.getType(),
+                            ValueRange{distance, make.integer(distances - 1)});
+    auto all = RankedTensorType::get(
+        {heads, ShapedType::kDynamic, ShapedType::kDynamic},
+        builder.getF32Type());
+    return make.unsqueeze(
+        onnx::GatherOp::create(builder, loc, all, table, distance, /*axis=*/1),
+        {0});
+  }
+
   /// Keys that are stored ahead of their rotation, as they are attended to:
   /// rotated by the table of the queries.
   FailureOr<Value> rotated(Value keys, ir::CachedAttentionOp op) {
@@ -126,6 +150,10 @@ private:
     Value mask;
     if (auto slopes = op.getAlibiSlopes())
       mask = biases(*slopes, loc);
+    else if (auto biases = op.getDistanceBiases())
+      mask = biasesByDistance(
+          *biases, cast<RankedTensorType>(op.getQ().getType()).getDimSize(1),
+          loc);
     FailureOr<Value> keys = rotated(append.getK(), op);
     if (failed(keys))
       return failure();

@@ -456,11 +456,20 @@ FailureOr<Value> RaggedRewriter::translateAttention(ir::AttentionOp op) {
       layer = &candidate;
       break;
     }
-    ++index;
+    index += !candidate.source;
   }
   if (!layer)
     return unsupported(op.getResult());
   FailureOr<Value> q = translate(op.getQ());
+  if (layer->source && succeeded(q))
+    return ir::CachedAttentionOp::create(
+               builder, op.getLoc(), q->getType(), *q, cache, batch,
+               builder.getI64IntegerAttr(*layer->source), op.getScaleAttr(),
+               IntegerAttr(), op.getSoftcapAttr(), DenseF32ArrayAttr(),
+               DenseF32ArrayAttr(), builder.getUnitAttr())
+        .getResult();
+  if (layer->source)
+    return failure();
   FailureOr<Value> k = translateHeads(layer->newKey);
   FailureOr<Value> v = translateHeads(layer->newValue);
   if (failed(q) || failed(k) || failed(v))
@@ -470,13 +479,16 @@ FailureOr<Value> RaggedRewriter::translateAttention(ir::AttentionOp op) {
                              *v, batch, builder.getI64IntegerAttr(index));
   IntegerAttr window =
       layer->window ? builder.getI64IntegerAttr(*layer->window) : IntegerAttr();
-  DenseF32ArrayAttr slopes = layer->slopes.empty()
-                                 ? DenseF32ArrayAttr()
-                                 : builder.getDenseF32ArrayAttr(layer->slopes);
+  auto numbers = [&](ArrayRef<float> values) {
+    return values.empty() ? DenseF32ArrayAttr()
+                          : builder.getDenseF32ArrayAttr(values);
+  };
+  DenseF32ArrayAttr slopes = numbers(layer->slopes),
+                    biases = numbers(layer->biases);
   return ir::CachedAttentionOp::create(
              builder, op.getLoc(), q->getType(), *q, cache, batch,
              builder.getI64IntegerAttr(index), op.getScaleAttr(), window,
-             op.getSoftcapAttr(), slopes)
+             op.getSoftcapAttr(), slopes, biases, UnitAttr())
       .getResult();
 }
 

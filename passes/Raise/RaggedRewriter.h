@@ -18,8 +18,12 @@ namespace qopt::passes {
 struct DecoderLayer {
   ir::AttentionOp attention;
   mlir::Value newKey, newValue; ///< [B, KV, S, D], without the past
-  std::optional<int64_t> window;
-  llvm::SmallVector<float> slopes; ///< ALiBi, of each head; empty: none
+  std::optional<int64_t> window = std::nullopt;
+  llvm::SmallVector<float> slopes = {}; ///< ALiBi, of each head; empty: none
+  llvm::SmallVector<float> biases = {}; ///< [heads, distances]; empty: none
+  /// Of attention to what an encoder made: the layer of the cache that has it,
+  /// for which there are no new keys and values.
+  std::optional<int64_t> source = std::nullopt;
 };
 
 /// The parts of a causal language model in the source function.

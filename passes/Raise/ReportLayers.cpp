@@ -64,9 +64,12 @@ std::string limits(std::optional<uint64_t> window,
 
 std::string describe(ir::CachedAttentionOp op) {
   std::string text = heads(op.getQ(), op.getCache().getType().getKvHeads());
-  text += ", causal" + limits(op.getWindow(), op.getSoftcap());
+  text += op.getSource() ? ", across sequences" : ", causal";
+  text += limits(op.getWindow(), op.getSoftcap());
   if (op.getAlibiSlopes())
     text += ", linear biases";
+  if (op.getDistanceBiases())
+    text += ", biases by distance";
   return text + "; " + positions(op.getQ());
 }
 

@@ -128,6 +128,11 @@ private:
     if (op->hasAttr(ir::keyRotationAttribute))
       return op.emitError("no kernel of a GPU rotates keys that are stored "
                           "ahead of their rotation");
+    if (op.getSource() || op.getDistanceBiases())
+      return op.emitError(op.getSource()
+                              ? "no kernel of a GPU attends across sequences"
+                              : "no kernel of a GPU adds biases by distance")
+             << "; compile for the host";
     attention_decode::Problem problem = problemOf(op);
     for (const target::Target *target : targets) {
       for (int64_t tokens : decodeBuckets)

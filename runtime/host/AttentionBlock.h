@@ -20,6 +20,8 @@ struct QueryRow {
   int64_t first = 0, last = 0; ///< keys [first, last) take part
   float slope = 0;             ///< ALiBi: slope · (key − position) is added
   int64_t position = 0;
+  const float *biases = nullptr; ///< of distances, or null
+  int64_t distances = 0;
   const float *added = nullptr; ///< mask of key 0, or null
   const bool *attend = nullptr;
   int64_t maskStride = 0;

@@ -33,8 +33,18 @@ HWY_INLINE FloatVector maskLine(const QueryRow &row, int64_t key,
   return hn::Load(FloatTag(), mask);
 }
 
-/// Scales, softcap, ALiBi, mask and range on one row of raw scores; returns the
-/// maximum.
+/// What is added to the scores of the keys from `key` on for their distances.
+HWY_INLINE FloatVector biasLine(const QueryRow &row, int64_t key) {
+  HWY_ALIGN float line[lineLanes];
+  for (int64_t i = 0; i < lineLanes; ++i) {
+    const int64_t distance = HWY_MAX(row.position - key - i, 0);
+    line[i] = row.biases[HWY_MIN(distance, row.distances - 1)];
+  }
+  return hn::Load(FloatTag(), line);
+}
+
+/// Scales, softcap, ALiBi, biases, mask and range on one row of raw scores;
+/// returns the maximum.
 HWY_INLINE float finishScores(const ScoreOptions &options, const QueryRow &row,
                               const KeyChunk &chunk, float *scores) {
   const int64_t start = chunk.start, keys = chunk.keys;
@@ -58,6 +68,8 @@ HWY_INLINE float finishScores(const ScoreOptions &options, const QueryRow &row,
           hn::Add(index, hn::Set(di, static_cast<int>(start - row.position)));
       s = hn::MulAdd(hn::Set(d, row.slope), hn::ConvertTo(d, distance), s);
     }
+    if (row.biases)
+      s = hn::Add(s, biasLine(row, start + t));
     if (row.added || row.attend)
       s = hn::Add(s, maskLine(row, start + t, keys - t));
     const auto inside = hn::AndNot(hn::Lt(index, first), hn::Lt(index, last));

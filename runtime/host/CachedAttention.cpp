@@ -123,16 +123,21 @@ HWY_INLINE void gatherQueries(const CachedAttentionArguments &a,
       rows->position = position;
       if (a.alibiSlopes)
         rows->slope = a.alibiSlopes[keyHead * sharing + h];
+      if (a.distanceBiases) {
+        rows->biases = a.distanceBiases + (keyHead * sharing + h) * a.distances;
+        rows->distances = a.distances;
+      }
     }
   }
 }
 
 /// The positions of a part that each of the rows reads.
-HWY_INLINE void setRanges(const CachedAttentionArguments &a, Part part,
-                          QueryRow *rows, int64_t count) {
+HWY_INLINE void setRanges(const CachedAttentionArguments &a, int64_t sequence,
+                          Part part, QueryRow *rows, int64_t count) {
   const int64_t window = a.options.window, recent = a.layout.recent;
+  const int32_t *sources = a.batch.sourceLengths;
   for (QueryRow *row = rows; row < rows + count; ++row) {
-    const int64_t end = row->position + 1;
+    const int64_t end = sources ? sources[sequence] : row->position + 1;
     const int64_t begin = window ? HWY_MAX(end - window, 0) : 0;
     const int64_t latest = recent ? HWY_MAX(end - recent, begin) : end;
     row->first = part == Part::First   ? begin
@@ -206,7 +211,7 @@ HWY_INLINE void attendPartChunk(CachedBlock &block, Part part,
 
 HWY_INLINE void attendPart(CachedBlock &block, Part part) {
   const int64_t count = block.queries.count;
-  setRanges(block.a, part, block.rows, count);
+  setRanges(block.a, block.sequence, part, block.rows, count);
   // Positions rise from row to row.
   const int64_t first = block.rows[0].first, last = block.rows[count - 1].last;
   KeyChunk chunk;
@@ -287,8 +292,9 @@ static std::vector<QueryTokens> cutTokens(const RaggedBatch &batch,
     int64_t end = batch.tokenStarts[s + 1];
     for (int64_t at = batch.tokenStarts[s]; at < end; at += size) {
       blocks.push_back({s, at, std::min(at + size, end)});
+      int64_t first = batch.contextStarts[s] + at - batch.tokenStarts[s] + 1;
       keys += (blocks.back().end - at) *
-              (batch.contextStarts[s] + at - batch.tokenStarts[s] + 1);
+              (batch.sourceLengths ? batch.sourceLengths[s] : first);
     }
   }
   return blocks;

@@ -1,7 +1,7 @@
 // Attention of a ragged batch over a paged KV cache, and the kernel that
-// appends to the cache. The formula is Attention.h's (causal always); with
-// ALiBi slopes m the score of a query at position p and a key at position j
-// gets m[h]·(j − p).
+// appends to the cache. The formula is Attention.h's (causal, but for sources);
+// with ALiBi slopes m the score of a query at position p and a key at position
+// j gets m[h]·(j − p), with biases b of distances b[h, min(p − j, N − 1)].
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_HOST_CACHEDATTENTION_H
 #define QOPT_RUNTIME_HOST_CACHEDATTENTION_H
@@ -23,6 +23,9 @@ struct RaggedBatch {
   const int32_t *pageTable = nullptr;     ///< page numbers [sequences, stride]
   int64_t pageTableStride = 0;
   const int32_t *slots = nullptr; ///< [sequences], where a layer has slots
+  /// [sequences], where the pages are those of sources: their positions, all of
+  /// which every token of the sequence sees.
+  const int32_t *sourceLengths = nullptr;
   int64_t tokens() const { return tokenStarts[sequences]; }
 };
 
@@ -48,7 +51,7 @@ void appendTokens(const KvAppendArguments &arguments, int64_t begin,
                   int64_t end);
 
 /// query and output [T, heads, headSize]. The new tokens' keys and values are
-/// in the cache already. `options.causal` is taken as true.
+/// in the cache already. `options.causal` is taken as true, but for sources.
 struct CachedAttentionArguments {
   KvCacheLayout layout;
   RaggedBatch batch;
@@ -60,7 +63,9 @@ struct CachedAttentionArguments {
   float *output = nullptr;
   int64_t outputStride = 0;
   ScoreOptions options;
-  const float *alibiSlopes = nullptr; ///< [heads], or null
+  const float *alibiSlopes = nullptr;    ///< [heads], or null
+  const float *distanceBiases = nullptr; ///< [heads, distances], or null
+  int64_t distances = 0;
   KeyRotation keyRotation; ///< where keys are stored ahead of it; no order
   /// Of the sums; null for the fastest.
   const AttentionSumOrder *order = nullptr;

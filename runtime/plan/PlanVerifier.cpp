@@ -141,6 +141,12 @@ public:
         (!plan.decoder() ||
          plan.functions()->Get(plan.decoder()->function()) != &function))
       return fail("it is a decoder, but not the plan's");
+    if (isEncoder() &&
+        (!plan.decoder() || plan.decoder()->encoder() < 0 ||
+         uint32_t(plan.decoder()->encoder()) >= plan.functions()->size() ||
+         plan.functions()->Get(uint32_t(plan.decoder()->encoder())) !=
+             &function))
+      return fail("it encodes sources, but not those of the plan's decoder");
     QOPT_RETURN_IF_ERROR(verifySymbols());
     QOPT_RETURN_IF_ERROR(verifyValues());
     QOPT_RETURN_IF_ERROR(
@@ -312,14 +318,17 @@ private:
     case plan::Operation::SelectRows:
       return isDecoder();
     case plan::Operation::KvAppend:
-      return isDecoder() && hasLayer(step.operation_as_KvAppend()->layer());
+      return (isDecoder() || isEncoder()) &&
+             hasLayer(step.operation_as_KvAppend()->layer(), isEncoder());
     case plan::Operation::CachedAttention:
       return isDecoder() &&
-             hasLayer(step.operation_as_CachedAttention()->layer());
+             hasLayer(step.operation_as_CachedAttention()->layer(),
+                      step.operation_as_CachedAttention()->source());
     case plan::Operation::Generated:
       return verifyGenerated(*step.operation_as_Generated());
     case plan::Operation::RotaryAppend:
-      return isDecoder() && hasLayer(step.operation_as_RotaryAppend()->layer());
+      return isDecoder() &&
+             hasLayer(step.operation_as_RotaryAppend()->layer(), false);
     case plan::Operation::Launch:
       return LaunchVerifier(plan, function).verify(*step.operation_as_Launch());
     case plan::Operation::CheckIndices:
@@ -336,8 +345,13 @@ private:
   bool isDecoder() const {
     return function.kind() == plan::FunctionKind::Decoder;
   }
-  bool hasLayer(uint32_t layer) const {
-    return plan.decoder() && layer < sizeOf(plan.decoder()->layers());
+  bool isEncoder() const {
+    return function.kind() == plan::FunctionKind::Encoder;
+  }
+  /// Whether it is a layer of sources, or of the sequences themselves.
+  bool hasLayer(uint32_t layer, bool source) const {
+    return plan.decoder() && layer < sizeOf(plan.decoder()->layers()) &&
+           plan.decoder()->layers()->Get(layer)->source() == source;
   }
   bool verifyGenerated(const plan::Generated &generated) const {
     return isCode(plan, generated.segment()) &&
@@ -413,6 +427,27 @@ Status verifyTokens(const plan::Decoder &decoder) {
   return {};
 }
 
+/// Layers of sources are filled by a function of the plan, and only they.
+Status verifyEncoder(const plan::Plan &plan) {
+  const plan::Decoder &decoder = *plan.decoder();
+  constexpr uint32_t longestSource = 1 << 24;
+  bool hasSources = false;
+  for (uint32_t i = 0; i < sizeOf(decoder.layers()); ++i)
+    hasSources |= decoder.layers()->Get(i)->source();
+  if (!hasSources && decoder.encoder() < 0 && decoder.source() == 0)
+    return {};
+  if (!hasSources || decoder.encoder() < 0 ||
+      uint32_t(decoder.encoder()) >= sizeOf(plan.functions()) ||
+      decoder.source() == 0 || decoder.source() > longestSource)
+    return bad("the decoder's layers of sources and its encoder do not fit");
+  const plan::Function &encoder =
+      *plan.functions()->Get(uint32_t(decoder.encoder()));
+  if (encoder.kind() != plan::FunctionKind::Encoder ||
+      sizeOf(encoder.outputs()) != 0)
+    return bad("the decoder's encoder has the wrong signature");
+  return {};
+}
+
 Status verifyDecoder(const plan::Plan &plan) {
   const plan::Decoder &decoder = *plan.decoder();
   const plan::Function &function = *plan.functions()->Get(decoder.function());
@@ -440,7 +475,7 @@ Status verifyDecoder(const plan::Plan &plan) {
         !knownFormat(layer.value()))
       return bad("cache layer " + std::to_string(i) + " is not valid");
   }
-  return {};
+  return verifyEncoder(plan);
 }
 
 Status verifyManifest(const plan::Plan &plan) {

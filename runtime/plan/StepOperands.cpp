@@ -122,6 +122,7 @@ void collect(Collector &c, const plan::RotaryAppend &step) {
 void collect(Collector &c, const plan::CachedAttention &attention) {
   c.read(attention.q());
   c.read(attention.alibi_slopes());
+  c.read(attention.distance_biases());
   c.read(attention.key_frequencies());
   c.write(attention.y());
 }

@@ -40,6 +40,9 @@ StatusOr<host::KvCacheLayout> cacheLayout(const plan::CacheLayer &layer,
           "or in integers in groups, got " +
           quant::spell(format));
   int64_t group = layout.keyGroup();
+  if (layer.source() && (group || layout.recent))
+    return unsupported("positions of a source that are not each by itself, in "
+                       "groups or as they come");
   if (group && (group % 32 != 0 || page % group != 0))
     return unsupported("keys in groups of " + std::to_string(group) +
                        " positions; expected a multiple of 32 that divides "
@@ -78,7 +81,7 @@ static bool attendsToLastAppended(const plan::Function &function) {
       last = append->layer();
     const plan::CachedAttention *attention =
         step->operation_as_CachedAttention();
-    if (attention && attention->layer() != last)
+    if (attention && !attention->source() && attention->layer() != last)
       return false;
   }
   return true;
@@ -124,6 +127,13 @@ host::RaggedBatch raggedBatch(const DecoderState &state) {
           state.pageTable, state.pageTableStride, state.slots};
 }
 
+/// The same tokens, and pages of what they attend to across sequences.
+host::RaggedBatch sourceBatch(const DecoderState &state) {
+  return {state.sequences,    state.tokenStarts,       state.contextStarts,
+          state.sourceTable,  state.sourceTableStride, nullptr,
+          state.sourceLengths};
+}
+
 host::KvAppendArguments &cacheOf(host::RotaryAppendArguments &arguments) {
   return arguments.append;
 }
@@ -136,8 +146,10 @@ class CacheCommand : public HostCommand {
 public:
   Arguments arguments = {};
   uint32_t layer = 0;
+  bool source = false;
   Status run(const HostCall &call) override {
-    cacheOf(arguments).batch = raggedBatch(*call.state);
+    cacheOf(arguments).batch =
+        source ? sourceBatch(*call.state) : raggedBatch(*call.state);
     cacheOf(arguments).pages = call.state->layers[layer];
     cacheOf(arguments).stepRows = call.stepRows;
     kernel(arguments, call.pool);
@@ -445,6 +457,8 @@ BoundCommand bindKvAppend(StepBinder &binder, const plan::KvAppend &step) {
   QOPT_RETURN_IF_ERROR(fillCache(binder, step.layer(), arguments.layout));
   int64_t row = arguments.layout.keyHeads * arguments.layout.headSize;
   int64_t tokens = binder.function.inputs().tokens;
+  if (binder.function.function().kind() == plan::FunctionKind::Encoder)
+    tokens = binder.function.sourceLength();
   QOPT_RETURN_IF_ERROR(
       binder.expectRows("k", step.k(), tokens, row, arguments.keyStride));
   QOPT_RETURN_IF_ERROR(
@@ -477,11 +491,28 @@ static Status fillKeyRotation(StepBinder &binder,
   return {};
 }
 
+/// What is added for the distance of a key.
+static Status fillBiases(StepBinder &binder, const plan::CachedAttention &step,
+                         host::CachedAttentionArguments &arguments) {
+  if (step.distance_biases() < 0)
+    return {};
+  auto id = uint32_t(step.distance_biases());
+  arguments.distances = binder.value(id).columns();
+  if (arguments.distances <= 0)
+    return binder.fail("it has biases of no distance");
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("its biases", id, plan::DType::F32,
+                    binder.product({arguments.heads, arguments.distances})));
+  binder.point(arguments.distanceBiases, id);
+  return {};
+}
+
 BoundCommand bindCachedAttention(StepBinder &binder,
                                  const plan::CachedAttention &step) {
   auto command = std::make_unique<CachedAttentionCommand>();
   host::CachedAttentionArguments &arguments = command->arguments;
   command->layer = step.layer();
+  command->source = step.source();
   QOPT_RETURN_IF_ERROR(fillCache(binder, step.layer(), arguments.layout));
   arguments.heads = step.heads();
   if (arguments.heads == 0 || arguments.heads % arguments.layout.keyHeads != 0)
@@ -500,12 +531,16 @@ BoundCommand bindCachedAttention(StepBinder &binder,
     QOPT_RETURN_IF_ERROR(binder.expect("its slopes",
                                        uint32_t(step.alibi_slopes()),
                                        plan::DType::F32, arguments.heads));
+  QOPT_RETURN_IF_ERROR(fillBiases(binder, step, arguments));
   QOPT_RETURN_IF_ERROR(fillKeyRotation(binder, step, arguments.layout.headSize,
                                        arguments.keyRotation));
   // New tokens of a sequence are at most those that no other must have.
   QOPT_RETURN_IF_ERROR(chooseOrder(
       binder, step.orders(), 1 + tokens - binder.function.inputs().sequences,
       command->order, arguments.order));
+  if (arguments.order && (command->source || arguments.distanceBiases))
+    return binder.fail("attention to a source or with biases of distances has "
+                       "no order of a GPU's sums");
   if (arguments.order)
     if (Status status = isValid(*arguments.order, arguments.layout);
         !status.ok())

@@ -38,3 +38,23 @@ func.func @slopes(%q: tensor<?x8x64xf32>, %cache: !cache, %batch: !qopt.batch) {
   %y = qopt.cached_attention %q, %cache, %batch layer 0 scale 0.125 alibi [0.5, 0.25] : tensor<?x8x64xf32>, !cache
   return
 }
+
+// -----
+
+// (C5)
+!cache = !qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>
+func.func @biases(%q: tensor<?x8x64xf32>, %cache: !cache, %batch: !qopt.batch) {
+  // expected-error @+1 {{there are 12 biases; expected a positive multiple of the 8 heads}}
+  %y = qopt.cached_attention %q, %cache, %batch layer 0 scale 0.125 biases [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0] : tensor<?x8x64xf32>, !cache
+  return
+}
+
+// -----
+
+// (C6)
+!cache = !qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>
+func.func @source(%q: tensor<?x8x64xf32>, %cache: !cache, %batch: !qopt.batch) {
+  // expected-error @+1 {{positions of a source have no distance from a token; expected neither a window nor slopes nor biases}}
+  %y = qopt.cached_attention %q, %cache, %batch layer 0 source scale 0.125 window 8 : tensor<?x8x64xf32>, !cache
+  return
+}

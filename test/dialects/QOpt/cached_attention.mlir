@@ -14,3 +14,17 @@ func.func @alibi(%q: tensor<?x4x64xf32>, %cache: !qopt.kv_cache<layers = 2, kv_h
   %y = qopt.cached_attention %q, %cache, %batch layer 1 scale 0.125 softcap 30.0 alibi [0.5, 0.25, 0.125, 0.0625] : tensor<?x4x64xf32>, !qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>
   return
 }
+
+// CHECK-LABEL: @biases
+func.func @biases(%q: tensor<?x4x64xf32>, %cache: !qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>, %batch: !qopt.batch) {
+  // CHECK: qopt.cached_attention {{.*}} layer 1 scale {{.*}} biases [{{.*}}] : tensor<?x4x64xf32>
+  %y = qopt.cached_attention %q, %cache, %batch layer 1 scale 0.125 biases [0.5, 0.25, 0.5, 0.25, 0.5, 0.25, 0.5, 0.25] : tensor<?x4x64xf32>, !qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>
+  return
+}
+
+// CHECK-LABEL: @acrossSequences
+func.func @acrossSequences(%q: tensor<?x4x64xf32>, %cache: !qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>, %batch: !qopt.batch) {
+  // CHECK: qopt.cached_attention {{.*}} layer 1 source scale {{.*}} : tensor<?x4x64xf32>
+  %y = qopt.cached_attention %q, %cache, %batch layer 1 source scale 0.125 : tensor<?x4x64xf32>, !qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>
+  return
+}

@@ -218,6 +218,12 @@ protected:
     typename Base::Step step(*this, from, count);
     step.attention.options = options;
     step.attention.alibiSlopes = slopes;
+    if (!biases.empty()) {
+      step.attention.distanceBiases = biases.data();
+      step.attention.distances = int64_t(biases.size()) / heads;
+    }
+    if (!sources.empty())
+      step.attention.batch.sourceLengths = sources.data();
     return withThreads([&](ThreadPool &pool) { return step.run(pool); });
   }
 
@@ -231,10 +237,15 @@ protected:
       for (int64_t h = 0; h < heads; ++h) {
         int64_t kv = h / (heads / keyHeads);
         std::vector<double> scores;
-        for (int64_t j = 0; j <= p; ++j) {
+        int64_t seen = sources.empty() ? p + 1 : sources[size_t(s)];
+        auto distances = int64_t(biases.size()) / heads;
+        for (int64_t j = 0; j < seen; ++j) {
           double x = scoreOf(options, query[s].data() + (p * heads + h) * size,
                              k.data() + (j * keyHeads + kv) * size, size);
           x += slopes ? slopes[h] * double(j - p) : 0;
+          if (distances)
+            x += double(
+                biases[size_t(h * distances + std::min(p - j, distances - 1))]);
           bool hidden = options.window && j <= p - options.window;
           scores.push_back(hidden ? -infinity : x);
         }
@@ -262,6 +273,9 @@ protected:
       expectClose(step(froms[i], counts[i], options, slopes), both, 3e-6);
     }
   }
+
+  std::vector<float> biases;    ///< [heads, distances], where there are any
+  std::vector<int32_t> sources; ///< where all attend to so many positions
 };
 
 class CachedAttentionTest : public CachedAttentionOf<24> {};
@@ -355,6 +369,28 @@ TEST_P(CachedAttentionTest, windowAndSoftcap) {
 TEST_P(CachedAttentionTest, alibi) {
   std::vector<float> slopes = {0.5f, 0.25f, 0.125f, 0.0625f, 0.03f, 0.015f};
   forEveryTarget([&] { check(options(0.2f, true, 0, 0), slopes.data()); });
+}
+
+/// Those of the last distance hold for all beyond it.
+TEST_P(CachedAttentionTest, biasesByDistance) {
+  for (int64_t distances : {1, 7, 40}) {
+    biases = randomValues(heads * distances, 50);
+    forEveryTarget([&] { check(options(0.2f, true, 0, 0), nullptr); });
+  }
+}
+
+/// Across sequences every token sees every position, those behind its own, too.
+TEST_P(CachedAttentionTest, allOfASource) {
+  ScoreOptions plain = options(0.2f, true, 0, 0);
+  step({0, 0}, {300, 37}, plain, nullptr);
+  sources = {300, 37};
+  for (const std::vector<int32_t> &count : {std::vector{3, 40}, {1, 1}}) {
+    std::vector<double> both = expected(0, 5, count[0], plain, nullptr);
+    std::vector<double> second = expected(1, 90, count[1], plain, nullptr);
+    both.insert(both.end(), second.begin(), second.end());
+    forEveryTarget(
+        [&] { expectClose(step({5, 90}, count, plain, nullptr), both, 3e-6); });
+  }
 }
 
 /// The last row of a prefill has the bits that a decode step gives it.
