@@ -20,7 +20,7 @@ using namespace mlir;
 namespace qopt::passes {
 
 void addRaiseStage(OpPassManager &manager, ModelShape shape,
-                   CodeProducts products) {
+                   CodeProducts products, Sources sources) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createExpandMicrosoftPass());
   function.addPass(createExpandOnnxPass());
@@ -51,9 +51,12 @@ void addRaiseStage(OpPassManager &manager, ModelShape shape,
   // those of the source.
   function.addPass(createSimplifyOnnxPass());
   function.addPass(createCSEPass());
-  if (shape != ModelShape::Graph)
+  if (shape == ModelShape::Encoder)
+    manager.addPass(createRaiseEncoderPass());
+  else if (shape != ModelShape::Graph)
     manager.addPass(
-        createRaiseDecoderPass({.required = shape == ModelShape::Decoder}));
+        createRaiseDecoderPass({.required = shape == ModelShape::Decoder,
+                                .sources = sources == Sources::Encoded}));
   manager.addNestedPass<func::FuncOp>(createReportLayersPass());
 }
 
@@ -198,7 +201,13 @@ struct RaiseOptions : PassPipelineOptions<RaiseOptions> {
           clEnumValN(ModelShape::Automatic, "automatic",
                      "a decoder where it is one"),
           clEnumValN(ModelShape::Decoder, "decoder", "a decoder, or an error"),
-          clEnumValN(ModelShape::Graph, "graph", "the ONNX signature"))};
+          clEnumValN(ModelShape::Graph, "graph", "the ONNX signature"),
+          clEnumValN(ModelShape::Encoder, "encoder",
+                     "what encodes a decoder's sources, or an error"))};
+  Option<bool> sources{
+      *this, "sources",
+      llvm::cl::desc("a decoder may attend to what an encoder makes"),
+      llvm::cl::init(false)};
 };
 
 struct QuantizeOptions : PassPipelineOptions<QuantizeOptions> {
@@ -267,7 +276,8 @@ void registerPasses() {
   PassPipelineRegistration<RaiseOptions>(
       "qopt-raise-stage", "from onnx to what the model means",
       [](OpPassManager &manager, const RaiseOptions &options) {
-        addRaiseStage(manager, options.as);
+        addRaiseStage(manager, options.as, CodeProducts::Linears,
+                      options.sources ? Sources::Encoded : Sources::None);
       });
   PassPipelineRegistration<QuantizeOptions>(
       "qopt-quantize-stage", "store weights and activations as asked",

@@ -19,6 +19,8 @@ enum class ModelShape {
   Automatic, ///< a decoder where it is one, else a graph
   Decoder,   ///< a decoder, or an error
   Graph,     ///< the ONNX signature
+  Encoder,   ///< what fills a decoder's cache with what it attends to across
+             ///< sequences (RaiseEncoder), or an error
 };
 
 /// Who multiplies codes by constant codes.
@@ -28,9 +30,16 @@ enum class CodeProducts {
                     ///< generated ones, as the operators are written out
 };
 
+/// Whether a decoder may attend to what an encoder makes of sources.
+enum class Sources {
+  None,    ///< it would lack the encoder
+  Encoded, ///< that is compiled beside it
+};
+
 /// onnx → qopt (+ onnx for what has no qopt op).
 void addRaiseStage(mlir::OpPassManager &manager, ModelShape shape,
-                   CodeProducts products = CodeProducts::Linears);
+                   CodeProducts products = CodeProducts::Linears,
+                   Sources sources = Sources::None);
 
 /// What a user asks of the stage quantize, as on the command line. Empty: as
 /// QuantizeWeights and QuantizeActivations say in passes/Quantize/Passes.td.

@@ -7,6 +7,8 @@
 //   positions   integers as large as the tokens
 //   mask        [batch, ?] of another length: the past's and the tokens'
 //
+// What a decoder attends to across sequences has its names alone.
+//
 // Where two look up tables, token types or learned positions beside tokens,
 // nothing is guessed.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -49,6 +51,16 @@ static bool isCache(RankedTensorType type) {
          !type.isDynamicDim(1) && type.isDynamicDim(2) && !type.isDynamicDim(3);
 }
 
+std::optional<SourceName> parseSourceName(StringRef name) {
+  SourceName found;
+  found.isKey = name.consume_back(".encoder.key");
+  if (!found.isKey && !name.consume_back(".encoder.value"))
+    return std::nullopt;
+  if (name.rsplit('.').second.getAsInteger(10, found.layer) || found.layer < 0)
+    return std::nullopt;
+  return found;
+}
+
 static ModelInputs namedInputs(func::FuncOp func,
                                SmallVectorImpl<BlockArgument> &others) {
   ModelInputs inputs;
@@ -65,6 +77,10 @@ static ModelInputs namedInputs(func::FuncOp func,
       inputs.mask = argument;
     else if (text == "position_ids")
       inputs.positions = argument;
+    else if (text == "encoder_attention_mask")
+      inputs.sourceMask = argument;
+    else if (type.getRank() == 4 && parseSourceName(text))
+      inputs.sources.push_back(argument);
     else if (text.starts_with("past") && type.getRank() == 4)
       inputs.past.push_back(argument);
     else

@@ -154,16 +154,31 @@ def RaiseDecoderPass : Pass<"qopt-raise-decoder", "::mlir::ModuleOp"> {
   let summary = "a causal language model as a step over a ragged batch";
   let description = [{
     Before: a function with token ids, past keys and values and qopt.attention. After: a function `step` from tokens,
-    batch and cache to the logits of the selected rows and the cache, in f32; the source function is gone. A function that
+    batch and cache to the logits of the selected rows and the cache, in f32; the source function is gone. With `sources`
+    inputs past_key_values.N.encoder.key and .value are layers of the cache behind the others. A function that
     is no decoder stays, with a remark that says why. Numerics: exact up to the f16 roundings that the source has between
     ops and the ragged form has not. Method: masks and positions are proven by running them (Probe.h); RaggedRewriter
     translates from the logits backwards. Example: test/passes/Raise/raise-decoder.mlir.
   }];
   let options = [
     Option<"required", "required", "bool", "false", "an error where a function is no decoder">,
+    Option<"sources", "sources", "bool", "false", "it may attend to what an encoder makes, by inputs of such names">,
   ];
   let dependentDialects = ["::qopt::ir::QOptDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
                            "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def RaiseEncoderPass : Pass<"qopt-raise-encoder", "::mlir::ModuleOp"> {
+  let summary = "an encoder and a decoder's cross projections as what fills a cache";
+  let description = [{
+    Before: a function `encoder` with one result and a function `decoder` that has it as the argument
+    `encoder_hidden_states` and gives results `present.N.encoder.key` and `.value`, [B, KV, S, D], which are projections of
+    it with heads ahead of positions. After: a function `encode` from the encoder's arguments, a batch and a cache to the
+    cache with those keys and values in layers behind the decoder's own, of one source, which it requires; the two are gone.
+    Numerics: exact. Method: the encoder is kept, the projections are taken over without what the decoder itself computes.
+    Example: test/passes/Raise/raise-encoder.mlir.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def FoldConstantsPass : Pass<"qopt-fold-constants", "::mlir::func::FuncOp"> {

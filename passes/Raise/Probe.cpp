@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Raise/Probe.h"
 #include "dialects/Onnx/OnnxOps.h"
+#include "dialects/QOpt/QOptOps.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -114,10 +115,38 @@ static KernelResult raisedShape(const Call &call) {
   return results;
 }
 
+/// Rows of a table that is there as it was written: biases by distance. Of
+/// larger ones only the shape is known.
+static KernelResult lookedUpRows(const Call &call) {
+  constexpr int64_t mostElements = 1 << 16;
+  auto weight = cast<ir::EmbeddingOp>(call.op())
+                    .getWeight()
+                    .getDefiningOp<ir::WeightOp>();
+  ElementsAttr codes = weight ? weight.getCodes() : ElementsAttr();
+  if (!call.data() || !call.in(0).hasData() || !codes ||
+      codes.getNumElements() > mostElements || weight.getTransposed() ||
+      !isa<FloatType>(codes.getElementType()))
+    return raisedShape(call);
+  std::optional<HostTensor> table = HostTensor::ofAttr(codes);
+  if (!table || table->rank() != 2)
+    return raisedShape(call);
+  std::vector<double> rows = table->floats(), values;
+  int64_t width = table->dim(1);
+  for (int64_t id : call.in(0).ints()) {
+    if (id < 0 || id >= table->dim(0))
+      return Call::fail("an index is outside the table");
+    auto row = rows.begin() + id * width;
+    values.insert(values.end(), row, row + width);
+  }
+  HostTensor::Shape shape(call.in(0).shape());
+  shape.push_back(width);
+  return one(HostTensor::ofFloats(call.element(), shape, values));
+}
+
 constexpr uint32_t allButFirst = ~uint32_t(1);
 constexpr KernelEntry raisedKernels[] = {
     {"qopt.linear", raisedShape, 0, false, allButFirst},
-    {"qopt.embedding", raisedShape, 0, false, allButFirst},
+    {"qopt.embedding", lookedUpRows, 0, false, allButFirst},
     {"qopt.rms_norm", raisedShape, 0, false, allButFirst},
     {"qopt.layer_norm", raisedShape, 0, false, allButFirst},
     {"qopt.activation", raisedShape, 0, false, allButFirst},
@@ -170,6 +199,19 @@ Evaluator Probe::evaluatorFor(const ProbeCase &probeCase) const {
   for (Value cache : roles.past)
     evaluator.bind(cache, HostTensor::shapeOnly(elementOfValue(cache),
                                                 cacheShape(cache, probeCase)));
+  for (Value keys : roles.sources)
+    evaluator.bind(
+        keys, HostTensor::shapeOnly(elementOfValue(keys),
+                                    filledShape(keys, {probeCase.batch, 1,
+                                                       probeCase.source, 1})));
+  if (roles.sourceMask) {
+    HostTensor::Shape shape =
+        filledShape(roles.sourceMask, {probeCase.batch, probeCase.source});
+    std::vector<int64_t> real(size_t(ShapedType::getNumElements(shape)), 1);
+    evaluator.bind(
+        roles.sourceMask,
+        HostTensor::ofInts(elementOfValue(roles.sourceMask), shape, real));
+  }
   bindOthers(evaluator, probeCase);
   return evaluator;
 }
@@ -183,10 +225,13 @@ void Probe::bindOthers(Evaluator &evaluator, const ProbeCase &probeCase) const {
   };
   learn(roles.tokens, {probeCase.batch, probeCase.fresh});
   learn(roles.mask, {probeCase.batch, probeCase.total()});
+  learn(roles.sourceMask, {probeCase.batch, probeCase.source});
   for (BlockArgument argument : func::FuncOp(func).getArguments()) {
     auto type = dyn_cast<RankedTensorType>(argument.getType());
     if (!type || argument == roles.tokens || argument == roles.mask ||
-        argument == roles.positions || llvm::is_contained(roles.past, argument))
+        argument == roles.positions || argument == roles.sourceMask ||
+        llvm::is_contained(roles.past, argument) ||
+        llvm::is_contained(roles.sources, argument))
       continue;
     HostTensor::Shape shape(type.getShape());
     for (auto [size, dim] : llvm::zip(shape, dimensionsOf(func, argument)))
@@ -301,6 +346,10 @@ std::string describe(const MaskKind &kind) {
   if (!kind.slopes.empty())
     words.push_back("slopes of " + std::to_string(kind.slopes.size()) +
                     " heads");
+  if (!kind.biases.empty())
+    words.push_back("biases of " + std::to_string(kind.biases.size()) +
+                    " heads for " + std::to_string(kind.biases[0].size()) +
+                    " distances");
   return words.empty() ? "none" : llvm::join(words, ", ");
 }
 

@@ -20,8 +20,9 @@ namespace qopt::passes {
 /// One concrete situation of a language model or encoder.
 struct ProbeCase {
   int64_t batch = 1;
-  int64_t past = 0;  ///< tokens in the cache, paddings included
-  int64_t fresh = 1; ///< new tokens of each row, paddings included
+  int64_t past = 0;   ///< tokens in the cache, paddings included
+  int64_t fresh = 1;  ///< new tokens of each row, paddings included
+  int64_t source = 6; ///< positions of what an encoder made, all of them real
   /// [batch, past + fresh], 1 = a real token, 0 = padding.
   std::vector<int64_t> real;
   /// [batch, fresh]: what is fed as position_ids.
@@ -47,11 +48,22 @@ struct ModelInputs {
   mlir::Value mask;   ///< [batch, total]: attention_mask
   mlir::Value positions;               ///< [batch, fresh]: position_ids
   llvm::SmallVector<mlir::Value> past; ///< [batch, heads, past, size]
+  /// Keys and values of what an encoder made: [batch, heads, source, size].
+  llvm::SmallVector<mlir::Value> sources;
+  mlir::Value sourceMask; ///< [batch, source]: encoder_attention_mask
 
   /// By the names that exporters agree on (argument attribute qopt.name); what
   /// has another name, by what it looks like and is used for.
   static ModelInputs of(mlir::func::FuncOp func);
 };
+
+/// "past_key_values.3.encoder.key", and so on: keys or values that a decoder's
+/// layer attends to across sequences.
+struct SourceName {
+  int64_t layer = 0; ///< that attend so, counted from 0
+  bool isKey = false;
+};
+std::optional<SourceName> parseSourceName(llvm::StringRef name);
 
 /// The names and sizes of an argument's dimensions (attribute onnx.dims).
 llvm::ArrayRef<mlir::Attribute> dimensionsOf(mlir::func::FuncOp func,
@@ -113,10 +125,14 @@ struct MaskKind {
   /// Added to the score of head h: slope[h] · (t - q), up to a constant of the
   /// row; empty where nothing is added.
   llvm::SmallVector<double> slopes;
+  /// Where what is added is no multiple of the distance: for each head the
+  /// numbers for distances from 0 on, the last for all beyond, up to a constant
+  /// of the row. Causal masks only.
+  llvm::SmallVector<llvm::SmallVector<double>> biases;
 
   /// Everything is seen and nothing added.
   bool isNone() const {
-    return !causal && !window && !padding && slopes.empty();
+    return !causal && !window && !padding && slopes.empty() && biases.empty();
   }
 };
 
@@ -125,6 +141,11 @@ struct MaskKind {
 /// queries are compared.
 StatusOr<MaskKind> classifyMask(const Probe &probe, mlir::Value mask,
                                 MaskSense sense = MaskSense::TrueAttends);
+
+/// Whether a mask hides nothing of an encoder's positions, which are all real,
+/// from any query, and adds the same to all of a query's scores. Unsupported
+/// says what it does instead.
+Status checkSourceMask(const Probe &probe, mlir::Value mask);
 
 /// Where positions come from.
 enum class PositionSource {

@@ -223,6 +223,81 @@ Status readSlopes(ArrayRef<MaskView> views, MaskKind &kind) {
   return {};
 }
 
+/// Distances that are looked at for what is added to scores: what changes
+/// beyond half of them is not understood.
+constexpr int64_t mostDistances = 4096;
+
+/// The last query's numbers by distance, from the one case that has so many
+/// keys; without the equal ones at the end.
+StatusOr<MaskKind> readBiases(const Probe &probe, Value mask, MaskSense sense,
+                              int64_t heads, MaskKind kind) {
+  ProbeCase longest =
+      probe.fit(1, mostDistances - 1, 1, ProbeCase::Padding::None);
+  StatusOr<HostTensor> tensor = probe.evaluate(mask, longest);
+  if (!tensor)
+    return tensor.status();
+  StatusOr<MaskView> view = viewOf(*tensor, longest, sense, heads);
+  if (!view)
+    return view.status();
+  int64_t query = longest.total() - 1;
+  size_t most = 1;
+  for (int64_t head = 0; head < heads; ++head) {
+    SmallVector<double> row;
+    for (int64_t t = query; t >= 0; --t)
+      row.push_back(view->at(0, head, longest.fresh - 1, t));
+    size_t end = row.size();
+    while (end > 1 && row[end - 1] == row[end - 2])
+      --end;
+    most = std::max(most, end);
+    kind.biases.push_back(std::move(row));
+  }
+  if (longest.total() < mostDistances || most > mostDistances / 2)
+    return refuse("the added values are not linear in the distance, and change "
+                  "up to the distance " +
+                  Twine(most - 1));
+  for (auto &row : kind.biases)
+    row.truncate(most);
+  return kind;
+}
+
+/// As verifySlope, of numbers by distance.
+Status verifyBiases(const MaskView &view, int64_t row, int64_t head, int64_t s,
+                    ArrayRef<double> biases) {
+  std::optional<double> shift;
+  for (int64_t t = 0; t < view.probeCase.total(); ++t) {
+    if (!view.probeCase.isReal(row, t) || !view.sees(row, head, s, t))
+      continue;
+    auto distance = size_t(view.probeCase.past + s - t);
+    double expected = biases[std::min(distance, biases.size() - 1)];
+    double found = view.at(row, head, s, t) - expected;
+    if (std::abs(found - shift.value_or(found)) >
+        1e-6 * std::max(1.0, std::abs(expected)))
+      return refuse("the added values are no function of the distance");
+    shift = shift.value_or(found);
+  }
+  return {};
+}
+
+/// `kind` with what is added to scores.
+StatusOr<MaskKind> readAdded(const Probe &probe, Value mask, MaskSense sense,
+                             ArrayRef<MaskView> views, MaskKind kind) {
+  Status isLinear = readSlopes(views, kind);
+  if (isLinear.ok())
+    return kind;
+  if (!kind.causal || kind.window || !probe.hasPast())
+    return isLinear;
+  StatusOr<MaskKind> biased =
+      readBiases(probe, mask, sense, views.front().heads, kind);
+  if (!biased)
+    return biased;
+  for (const MaskView &view : views)
+    QOPT_RETURN_IF_ERROR(
+        forEachQuery(view, [&](int64_t row, int64_t head, int64_t s) {
+          return verifyBiases(view, row, head, s, biased->biases[head]);
+        }));
+  return biased;
+}
+
 /// What the mask is in these cases.
 StatusOr<MaskKind> classifyIn(const Probe &probe, Value mask, MaskSense sense,
                               ArrayRef<ProbeCase> cases) {
@@ -233,8 +308,7 @@ StatusOr<MaskKind> classifyIn(const Probe &probe, Value mask, MaskSense sense,
   MaskKind kind = guess(*views);
   for (const MaskView &view : *views)
     QOPT_RETURN_IF_ERROR(verifySight(view, kind));
-  QOPT_RETURN_IF_ERROR(readSlopes(*views, kind));
-  return kind;
+  return readAdded(probe, mask, sense, *views, kind);
 }
 
 } // namespace
@@ -253,6 +327,28 @@ StatusOr<MaskKind> classifyMask(const Probe &probe, Value mask,
     return kind.status();
   narrower->rightPadded = true;
   return narrower;
+}
+
+Status checkSourceMask(const Probe &probe, Value mask) {
+  for (ProbeCase probeCase : probe.casesPaddedLeft())
+    for (int64_t source : {1, 5, 12}) {
+      probeCase.source = source;
+      StatusOr<HostTensor> tensor = probe.evaluate(mask, probeCase);
+      if (!tensor)
+        return tensor.status();
+      std::vector<double> values = tensor->floats();
+      int64_t width = tensor->rank() ? tensor->dim(tensor->rank() - 1) : 1;
+      bool isBool = tensor->element() == Element::Bool;
+      for (size_t i = 0; i < values.size(); ++i) {
+        double first = values[i / size_t(width) * size_t(width)];
+        if (isBool ? values[i] == 0
+                   : !(values[i] > blockedBelow) || values[i] != first)
+          return refuse("it hides or favours position " +
+                        Twine(i % size_t(width)) + " of a source of " +
+                        Twine(source));
+      }
+    }
+  return {};
 }
 
 } // namespace qopt::passes

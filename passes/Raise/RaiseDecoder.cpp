@@ -2,7 +2,8 @@
 // function from the tokens of a ragged batch and a paged cache to logits and
 // the next cache. Done only where it is proven that this is what the graph
 // means: every attention reads its past and the new keys, masks are causal,
-// positions count the tokens of a sequence.
+// positions count the tokens of a sequence. Of an encoder-decoder others read
+// all of what the encoder made, which RaiseEncoder puts into the same cache.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
@@ -32,7 +33,9 @@ constexpr int64_t pageSize = 16;
 /// Finds the parts of a decoder in a function, or says why it is none.
 class PartsFinder {
 public:
-  PartsFinder(func::FuncOp func) : func(func), probe(func) {}
+  /// `mayHaveSources`: whether attention may be to what an encoder makes.
+  PartsFinder(func::FuncOp func, bool mayHaveSources)
+      : func(func), mayHaveSources(mayHaveSources), probe(func) {}
 
   FailureOr<DecoderParts> find() {
     DecoderParts parts;
@@ -86,12 +89,16 @@ private:
   LogicalResult findLayers(DecoderParts &parts) {
     llvm::DenseSet<Value> used;
     auto walk = func.walk([&](ir::AttentionOp op) {
+      if (llvm::is_contained(probe.inputs().sources, op.getK()) ||
+          llvm::is_contained(probe.inputs().sources, op.getV()))
+        return succeeded(addSource(op, parts)) ? WalkResult::advance()
+                                               : WalkResult::interrupt();
       auto key = pastAndNew(op.getK()), value = pastAndNew(op.getV());
       if (!key || !value) {
         (void)refuse(op, "an attention does not read past keys and values");
         return WalkResult::interrupt();
       }
-      DecoderLayer layer{op, key->second, value->second, std::nullopt, {}};
+      DecoderLayer layer{op, key->second, value->second};
       if (failed(checkMask(op, layer)))
         return WalkResult::interrupt();
       used.insert(key->first);
@@ -105,7 +112,59 @@ private:
       if (!used.contains(past))
         return refuse(func, "no attention reads the past that input " +
                                 nameOf(cast<BlockArgument>(past)) + " brings");
-    return sameShapes(parts);
+    return failed(placeSources(parts)) ? failure() : sameShapes(parts);
+  }
+
+  std::optional<SourceName> sourceNameOf(Value value) {
+    auto argument = dyn_cast<BlockArgument>(value);
+    auto name = argument ? func.getArgAttrOfType<StringAttr>(
+                               argument.getArgNumber(), "qopt.name")
+                         : StringAttr();
+    return name ? parseSourceName(name.getValue()) : std::nullopt;
+  }
+
+  /// An attention to what an encoder made: both operands are inputs, of one
+  /// layer.
+  LogicalResult addSource(ir::AttentionOp op, DecoderParts &parts) {
+    if (!mayHaveSources)
+      return refuse(op, "an attention reads what an encoder makes; compile the "
+                        "folder that has the encoder, too");
+    auto key = sourceNameOf(op.getK()), value = sourceNameOf(op.getV());
+    if (!key || !value || !key->isKey || value->isKey ||
+        key->layer != value->layer)
+      return refuse(op, "an attention across sequences does not read keys and "
+                        "values of one layer");
+    if (op.getCausal() || op.getWindow())
+      return refuse(op, "an attention across sequences is causal");
+    if (op.getMask())
+      if (Status fits = checkSourceMask(probe, op.getMask()); !fits.ok())
+        return refuse(op, "the mask of an attention across sequences is not "
+                          "understood: " +
+                              fits.message());
+    DecoderLayer layer{op, {}, {}};
+    layer.source = key->layer;
+    parts.layers.push_back(layer);
+    return success();
+  }
+
+  /// The layers of sources lie behind the others, in the order of their names.
+  LogicalResult placeSources(DecoderParts &parts) {
+    llvm::DenseSet<int64_t> used;
+    auto count = int64_t(probe.inputs().sources.size() / 2);
+    int64_t own = llvm::count_if(
+        parts.layers, [](const DecoderLayer &layer) { return !layer.source; });
+    for (DecoderLayer &layer : parts.layers) {
+      if (!layer.source)
+        continue;
+      if (*layer.source >= count || !used.insert(*layer.source).second)
+        return refuse(layer.attention,
+                      "attentions across sequences read other layers than "
+                      "inputs bring");
+      *layer.source += own;
+    }
+    if (int64_t(used.size()) != count)
+      return refuse(func, "no attention reads what an encoder made");
+    return success();
   }
 
   LogicalResult checkMask(ir::AttentionOp op, DecoderLayer &layer) {
@@ -120,6 +179,8 @@ private:
     if (!kind->causal && !op.getCausal())
       return refuseMask(op);
     layer.slopes.assign(kind->slopes.begin(), kind->slopes.end());
+    for (const auto &row : kind->biases)
+      layer.biases.append(row.begin(), row.end());
     if (kind->window)
       layer.window =
           layer.window ? std::min(*layer.window, *kind->window) : *kind->window;
@@ -189,6 +250,7 @@ private:
   }
 
   func::FuncOp func;
+  bool mayHaveSources;
   Probe probe;
 };
 
@@ -216,7 +278,7 @@ public:
 
 private:
   LogicalResult raise(func::FuncOp func) {
-    FailureOr<DecoderParts> parts = PartsFinder(func).find();
+    FailureOr<DecoderParts> parts = PartsFinder(func, sources).find();
     if (failed(parts))
       return failure();
     func::FuncOp step = createStep(func, *parts);
