@@ -126,17 +126,14 @@ recordedOptions(const CompileOptions &options) {
   return sortedOptions(std::move(entries));
 }
 
-static StatusOr<std::unique_ptr<plan::DecoderT>>
-describeDecoder(func::FuncOp step, const CompileOptions &options,
-                const Companions &companions) {
-  auto decoder = std::make_unique<plan::DecoderT>();
-  ir::KVCacheType cache;
-  for (Type type : step.getArgumentTypes())
-    if (auto found = dyn_cast<ir::KVCacheType>(type))
-      cache = found;
+/// The cache of each layer.
+static Status describeLayers(func::FuncOp step, ir::KVCacheType cache,
+                             plan::DecoderT &decoder) {
   std::vector<uint32_t> windows(cache.getLayers());
+  std::vector<bool> sources(cache.getLayers());
   step.walk([&](ir::CachedAttentionOp op) {
     windows[op.getLayer()] = op.getWindow().value_or(0);
+    sources[op.getLayer()] = op.getSource();
   });
   for (auto [number, window] : llvm::enumerate(windows)) {
     auto layer = std::make_unique<plan::CacheLayerT>();
@@ -145,10 +142,33 @@ describeDecoder(func::FuncOp step, const CompileOptions &options,
     layer->key = runtime::fromFormat(cache.keyOf(number));
     layer->value = runtime::fromFormat(cache.valueOf(number));
     layer->window = window;
-    layer->recent = uint32_t(cache.getRecent());
-    layer->first = uint32_t(cache.getFirst());
-    decoder->layers.push_back(std::move(layer));
+    layer->source = sources[number];
+    if (layer->source && cache.keyOf(number).groupSize)
+      return Status(StatusCode::InvalidArgument,
+                    "keys of what an encoder made are read by position, not in "
+                    "groups of positions as " +
+                        quant::spell(cache.keyOf(number)) +
+                        "; give --kv or --kv-format cache." +
+                        std::to_string(number) +
+                        ".key a format without groups");
+    if (!layer->source) { // of a source all positions are as far from a query
+      layer->recent = uint32_t(cache.getRecent());
+      layer->first = uint32_t(cache.getFirst());
+    }
+    decoder.layers.push_back(std::move(layer));
   }
+  return Status();
+}
+
+static StatusOr<std::unique_ptr<plan::DecoderT>>
+describeDecoder(func::FuncOp step, const CompileOptions &options,
+                const Companions &companions) {
+  auto decoder = std::make_unique<plan::DecoderT>();
+  ir::KVCacheType cache;
+  for (Type type : step.getArgumentTypes())
+    if (auto found = dyn_cast<ir::KVCacheType>(type))
+      cache = found;
+  QOPT_RETURN_IF_ERROR(describeLayers(step, cache, *decoder));
   decoder->page = cache.getPage();
   decoder->vocabulary =
       cast<RankedTensorType>(step.getResultTypes()[0]).getDimSize(1);
@@ -158,7 +178,11 @@ describeDecoder(func::FuncOp step, const CompileOptions &options,
   if (options.target == TargetDevice::Cuda || !options.sumOrder.empty())
     decoder->step_tokens = passes::cudaStepTokens;
   QOPT_RETURN_IF_ERROR(checkTokens(companions, decoder->vocabulary));
-  decoder->begin_token = companions.beginToken;
+  bool hasSources = llvm::any_of(
+      decoder->layers, [](const auto &layer) { return layer->source; });
+  decoder->begin_token = hasSources && companions.startToken >= 0
+                             ? companions.startToken
+                             : companions.beginToken;
   decoder->end_tokens = companions.endTokens;
   decoder->chat_template = companions.chatTemplate;
   if (const std::optional<SamplingOptions> &asked = companions.sampling) {
@@ -238,7 +262,7 @@ static StatusOr<GeneratedCode> writeCode(ModuleOp module,
       return Status(StatusCode::Internal, "machine code could not be made");
     for (const codegen::HostKernel &kernel : generated->kernels)
       code.extents[kernel.symbol] = kernel.range.extent;
-    summary.genericKernels = generated->kernels.size();
+    summary.genericKernels += generated->kernels.size();
     if (generated->kernels.empty())
       continue;
     const std::string &object = generated->object;
@@ -322,6 +346,16 @@ static Status addSource(plan::ManifestT &manifest, const ArtifactParts &parts) {
     manifest.source_sha256 = std::move(*digest);
   }
   manifest.source_name = llvm::sys::path::filename(companions.model).str();
+  for (const std::string &file : parts.encoderFiles) {
+    auto digest = digestOf(file);
+    if (!digest)
+      return digest.status();
+    digest->insert(digest->begin(), manifest.source_sha256.begin(),
+                   manifest.source_sha256.end());
+    runtime::Digest both = runtime::Sha256::of(digest->data(), digest->size());
+    manifest.source_sha256.assign(both.begin(), both.end());
+    manifest.source_name += "+" + llvm::sys::path::filename(file).str();
+  }
   return Status();
 }
 
@@ -369,6 +403,45 @@ static Status measure(plan::PlanT &plan, const ArtifactParts &parts,
   });
 }
 
+/// The most positions of a source: those that its type says, else as many as a
+/// sequence may have.
+static uint32_t longestSource(func::FuncOp encoder, uint32_t context) {
+  uint32_t longest = context;
+  encoder.walk([&](ir::KVAppendOp op) {
+    auto keys = cast<RankedTensorType>(op.getK().getType());
+    if (!keys.isDynamicDim(0))
+      longest = uint32_t(keys.getDimSize(0));
+  });
+  return longest;
+}
+
+/// The function that encodes sources, behind the decoder's own.
+static Status addEncoder(const ArtifactParts &parts,
+                         runtime::ArtifactWriter &writer, plan::PlanT &plan,
+                         std::vector<WeightSummary> &weights,
+                         CompileSummary &summary) {
+  ModuleOp module = parts.encoder;
+  auto func = *module.getOps<func::FuncOp>().begin();
+  QOPT_RETURN_IF_ERROR(checkStrict(module, parts.options));
+  QOPT_RETURN_IF_ERROR(checkConstants(func));
+  ArtifactConstants constants(writer, threadsOf(parts.options), {},
+                              countElements(func), nullptr, parts.use);
+  constants.shareWeights();
+  auto function = buildHostFunction(module, func, parts.options, constants,
+                                    writer, summary);
+  if (!function)
+    return function.status();
+  QOPT_RETURN_IF_ERROR(constants.finish(**function));
+  plan.decoder->encoder = int32_t(plan.functions.size());
+  plan.decoder->source = longestSource(func, plan.decoder->context);
+  plan.functions.push_back(std::move(*function));
+  for (auto &record : constants.takeRecords())
+    plan.manifest->weights.push_back(std::move(record));
+  for (WeightSummary &weight : constants.takeSummaries())
+    weights.push_back(std::move(weight));
+  return Status();
+}
+
 Status buildArtifact(ModuleOp module, const ArtifactParts &parts,
                      const Progress &progress, CompileSummary &summary) {
   const CompileOptions &options = parts.options;
@@ -406,7 +479,10 @@ Status buildArtifact(ModuleOp module, const ArtifactParts &parts,
   plan::ManifestT &manifest = *plan.manifest;
   QOPT_RETURN_IF_ERROR(addOrigin(manifest, parts, **writer));
   manifest.weights = constants.takeRecords();
-  summarize(constants.takeSummaries(), summary);
+  std::vector<WeightSummary> weights = constants.takeSummaries();
+  if (parts.encoder)
+    QOPT_RETURN_IF_ERROR(addEncoder(parts, **writer, plan, weights, summary));
+  summarize(std::move(weights), summary);
   if (parts.workingBytes) {
     // Its digest reads the whole of the model's file, weights that are in it
     // included.

@@ -35,6 +35,10 @@ struct ArtifactParts {
   /// Optional, with ArtifactUse::Sizes: receives what writing would take of
   /// memory at a time, beside what this compilation has taken.
   uint64_t *workingBytes = nullptr;
+  /// Optional, of a decoder that attends across sequences: what encodes their
+  /// sources, and the files that it is from.
+  mlir::ModuleOp encoder = {};
+  std::vector<std::string> encoderFiles = {};
 };
 
 /// Writes the artifact of a module that consists of kernels. Fills what the

@@ -163,9 +163,20 @@ StatusOr<ConstantPlace> ArtifactConstants::writeWeight(Value weight) {
   }
   working = std::max(working, uint64_t(most + sourceBytes(weight)));
   uint64_t bytes = writer.segmentSize();
-  QOPT_RETURN_IF_ERROR(writer.endSegment());
   releaseSources(weight);
-  return ConstantPlace{*segment, 0, bytes};
+  if (!sharesWeights) {
+    QOPT_RETURN_IF_ERROR(writer.endSegment());
+    return ConstantPlace{*segment, 0, bytes};
+  }
+  auto place = writer.endSharedSegment();
+  if (!place)
+    return place.status();
+  // Where another function of the artifact has it there is a record of it.
+  for (; *place != *segment && !records.empty() &&
+         records.back()->segment == *segment;
+       records.pop_back())
+    summaries.pop_back();
+  return ConstantPlace{*place, 0, bytes};
 }
 
 Status ArtifactConstants::writePart(const WeightPart &part, ir::WeightType type,

@@ -27,6 +27,9 @@ public:
       : writer(writer), threads(threads), progress(progress), total(total),
         precision(precision), use(use) {}
 
+  /// From now on a weight that the artifact has already is not stored again.
+  void shareWeights() { sharesWeights = true; }
+
   StatusOr<ConstantPlace> addWeight(mlir::Value weight) override;
   StatusOr<ConstantPlace> addRowSums(mlir::Value weight) override;
   StatusOr<ConstantPlace> addBytes(llvm::ArrayRef<char> bytes) override;
@@ -69,6 +72,7 @@ private:
   uint64_t total, done = 0, working = 0;
   const PrecisionPlan *precision;
   ArtifactUse use;
+  bool sharesWeights = false;
   Status firstFailure;
   std::vector<uint8_t> small;
   std::vector<std::unique_ptr<plan::WeightRecordT>> records;

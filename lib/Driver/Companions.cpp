@@ -87,6 +87,8 @@ static Status readToken(const std::string &path, StringRef key,
   result.tokens.push_back({path, key.str(), *token});
   if (key == "bos_token_id")
     result.beginToken = *token;
+  if (key == "decoder_start_token_id")
+    result.startToken = *token;
   return Status();
 }
 
@@ -110,6 +112,8 @@ static Status readConfig(const std::string &path, const json::Object &config,
       result.family = family->str();
   QOPT_RETURN_IF_ERROR(readToken(path, "bos_token_id", config, result));
   QOPT_RETURN_IF_ERROR(readToken(path, "pad_token_id", config, result));
+  QOPT_RETURN_IF_ERROR(
+      readToken(path, "decoder_start_token_id", config, result));
   std::vector<int32_t> end;
   QOPT_RETURN_IF_ERROR(
       readTokens(path, "eos_token_id", config.get("eos_token_id"), end));

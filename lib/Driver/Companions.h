@@ -27,6 +27,7 @@ struct Companions {
   int64_t context = 0;   ///< 0: not said
   std::string contextSource; ///< where that is said, for messages
   int64_t beginToken = -1;
+  int64_t startToken = -1; ///< that an encoder-decoder's text begins with
   std::vector<int32_t> endTokens;
   /// All of every file: begin, end and padding.
   std::vector<NamedToken> tokens;

@@ -9,7 +9,6 @@ namespace qopt::driver {
 /// Options whose meaning spans all weights or sequences of one model.
 static Status checkOptions(const CompileOptions &options) {
   const std::pair<const char *, bool> given[] = {
-      {"--as decoder", options.kind == ModelKind::Decoder},
       {"--target cuda", options.target == TargetDevice::Cuda},
       {"--input", !options.inputs.empty()},
       {"--bits", options.bits != 0},
@@ -28,8 +27,8 @@ static Status checkOptions(const CompileOptions &options) {
       return Status(StatusCode::InvalidArgument,
                     std::string(name) + " is for one file, and the folder \"" +
                         options.model +
-                        "\" has an encoder and a decoder, which are compiled "
-                        "as graphs; leave it out, or name one of its files");
+                        "\" has an encoder and a decoder; leave it out, or "
+                        "name one of its files");
   return {};
 }
 
@@ -57,10 +56,27 @@ StatusOr<CompileSummary> compileParts(llvm::ArrayRef<import::ModelPart> parts,
                                       const Progress &progress,
                                       const Notice &notice) {
   QOPT_RETURN_IF_ERROR(checkOptions(options));
+  std::vector<std::string> why;
+  if (options.kind != ModelKind::Graph && parts.size() == 3) {
+    auto done = compileWithEncoder(parts[2], {parts[0], parts[1]}, options,
+                                   progress, notice);
+    if (!done.ok() || done->kind == ModelKind::Decoder)
+      return done;
+    for (const std::string &remark : done->remarks)
+      if (remark.find("not a decoder: ") != std::string::npos)
+        why.push_back(parts[2].name + ": " + remark);
+  } else if (options.kind == ModelKind::Decoder) {
+    return Status(StatusCode::NotFound,
+                  "--as decoder: the folder \"" + options.model +
+                      "\" has no decoder_with_past_model.onnx and no "
+                      "decoder_model_merged.onnx, which are its steps; export "
+                      "one, or compile with --as graph");
+  }
   codegen::TemporaryFolder folder("qopt-parts");
   QOPT_RETURN_IF_ERROR(folder.made());
   CompileSummary summary;
   summary.output = options.output;
+  summary.remarks = std::move(why);
   std::vector<JoinedPart> joined;
   for (const import::ModelPart &part : parts) {
     CompileOptions own = options;

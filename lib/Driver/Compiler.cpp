@@ -57,10 +57,14 @@ public:
     Blame, ///< ends with the stage quantize; texts to measure on are read
     Check, ///< no weight is read
   };
+  /// `sources`: whether something encodes those of a decoder; `encoder`: the
+  /// files of what does that, in place of the options' model.
   Compilation(const CompileOptions &options, CompileSummary &summary,
-              Purpose purpose = Purpose::Model)
-      : options(options), summary(summary), purpose(purpose),
-        threads(llvm::hardware_concurrency(options.threads)),
+              Purpose purpose = Purpose::Model,
+              passes::Sources sources = passes::Sources::None,
+              const driver::EncoderFiles *encoder = nullptr)
+      : options(options), summary(summary), purpose(purpose), sources(sources),
+        encoder(encoder), threads(llvm::hardware_concurrency(options.threads)),
         context(makeRegistry(), MLIRContext::Threading::DISABLED),
         diagnostics(context, summary) {
     // Of one thread the caller is it, and no pool has a second.
@@ -81,7 +85,9 @@ public:
     importing.fixedInputs = options.inputs;
     if (purpose == Purpose::Check)
       importing.report = &report;
-    auto imported = import::importOnnx(companions.model, importing, context);
+    auto imported =
+        encoder ? driver::importEncoder(*encoder, context)
+                : import::importOnnx(companions.model, importing, context);
     if (!imported)
       return imported.status();
     module = std::move(*imported);
@@ -93,10 +99,13 @@ public:
     const Step steps[] = {
         {Stage::Raised,
          [&](OpPassManager &m) {
-           passes::addRaiseStage(m, driver::modelShape(options),
+           passes::addRaiseStage(m,
+                                 encoder ? passes::ModelShape::Encoder
+                                         : driver::modelShape(options),
                                  forGpu() || followsGpu()
                                      ? passes::CodeProducts::SymmetricLinears
-                                     : passes::CodeProducts::Linears);
+                                     : passes::CodeProducts::Linears,
+                                 sources);
          },
          StatusCode::Unsupported},
         {Stage::Quantized,
@@ -175,8 +184,14 @@ public:
     return found;
   }
 
-  Status write(const Progress &progress) {
+  /// `sources`, which has come as far, encodes those of a decoder.
+  Status write(const Progress &progress, const Compilation *sources = nullptr) {
     driver::ArtifactParts parts{options, companions, &quantization->plan()};
+    if (sources) {
+      parts.encoder = *sources->module;
+      parts.encoderFiles = {sources->encoder->encoder.path,
+                            sources->encoder->decoder.path};
+    }
     if (validation)
       parts.measure = [&](const std::string &path) {
         return validation->measure(path, progress);
@@ -377,7 +392,7 @@ private:
       summary.layers += raised ||
                         op->getName().getStringRef() == "onnx.Softmax" ||
                         op->getName().getStringRef() == "onnx.Attention";
-      if (op->hasAttr("qopt.decoder"))
+      if (op->hasAttr("qopt.decoder") || op->hasAttr("qopt.encoder"))
         summary.kind = ModelKind::Decoder;
     });
   }
@@ -385,6 +400,8 @@ private:
   const CompileOptions &options;
   CompileSummary &summary;
   const Purpose purpose;
+  const passes::Sources sources;
+  const driver::EncoderFiles *const encoder;
   llvm::DefaultThreadPool threads; ///< of passes and generated kernels
   MLIRContext context;
   driver::DiagnosticCollector diagnostics;
@@ -431,6 +448,35 @@ StatusOr<CompileSummary> compile(const CompileOptions &asked,
   Compilation compilation(options, summary);
   QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels, progress, notice));
   QOPT_RETURN_IF_ERROR(compilation.write(progress));
+  return summary;
+}
+
+StatusOr<CompileSummary>
+driver::compileWithEncoder(const import::ModelPart &step,
+                           const EncoderFiles &encoder,
+                           const CompileOptions &options,
+                           const Progress &progress, const Notice &notice) {
+  CompileOptions own = options, sources = options;
+  own.model = step.path;
+  own.inputs = step.fixedInputs;
+  sources.model = encoder.encoder.path;
+  sources.context = 0;
+  CompileSummary summary, made;
+  summary.output = options.output;
+  Compilation decoder(own, summary, Compilation::Purpose::Model,
+                      passes::Sources::Encoded);
+  QOPT_RETURN_IF_ERROR(decoder.run(Stage::Kernels, progress, notice));
+  if (summary.kind != ModelKind::Decoder)
+    return summary;
+  Compilation encoding(sources, made, Compilation::Purpose::Model,
+                       passes::Sources::Encoded, &encoder);
+  QOPT_RETURN_IF_ERROR(encoding.run(Stage::Kernels, progress, notice));
+  QOPT_RETURN_IF_ERROR(decoder.write(progress, &encoding));
+  summary.layers += made.layers;
+  summary.raisedLayers += made.raisedLayers;
+  for (auto from : {&CompileSummary::remarks, &CompileSummary::warnings})
+    for (const std::string &text : made.*from)
+      (summary.*from).push_back("encode: " + text);
   return summary;
 }
 

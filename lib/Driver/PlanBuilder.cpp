@@ -102,8 +102,9 @@ PlanBuilder::PlanBuilder(ConstantPool &pool, CudaKernels &kernels,
 FailureOr<std::unique_ptr<plan::FunctionT>> PlanBuilder::build() {
   bool decoder = func->hasAttr("qopt.decoder");
   plan->name = func.getName().str();
-  plan->kind =
-      decoder ? plan::FunctionKind::Decoder : plan::FunctionKind::Graph;
+  plan->kind = decoder                         ? plan::FunctionKind::Decoder
+               : func->hasAttr("qopt.encoder") ? plan::FunctionKind::Encoder
+                                               : plan::FunctionKind::Graph;
   if (failed(addArguments()))
     return failure();
   // Sizes are found by asking ops for their shapes, which makes index

@@ -107,6 +107,21 @@ void bindArtifact(nb::module_ &m) {
   m.def("open", &openArtifact, "path"_a, "trust"_a);
 }
 
+/// Names, arrays, and the type of those that are codes of one that NumPy lacks.
+using NamedArrays =
+    std::vector<std::tuple<std::string, InputArray, std::string>>;
+
+/// Valid as long as the arrays.
+std::vector<TensorView> viewsOf(const NamedArrays &arrays) {
+  std::vector<TensorView> views;
+  for (const auto &[name, array, coded] : arrays) {
+    views.push_back(viewOf(name, array));
+    if (!coded.empty())
+      views.back().type = typeNamed(coded);
+  }
+  return views;
+}
+
 void bindSession(nb::module_ &m) {
   m.def(
       "is_input",
@@ -118,15 +133,8 @@ void bindSession(nb::module_ &m) {
   nb::class_<Session>(m, "Session")
       .def(
           "run",
-          [](Session &session,
-             const std::vector<std::tuple<std::string, InputArray, std::string>>
-                 &inputs) {
-            std::vector<TensorView> views;
-            for (const auto &[name, array, coded] : inputs) {
-              views.push_back(viewOf(name, array));
-              if (!coded.empty())
-                views.back().type = typeNamed(coded);
-            }
+          [](Session &session, const NamedArrays &inputs) {
+            std::vector<TensorView> views = viewsOf(inputs);
             StatusOr<std::vector<Tensor>> outputs = Status();
             {
               nb::gil_scoped_release release;
@@ -191,18 +199,32 @@ nb::dict generate(Engine &engine, Request request,
   return dict;
 }
 
-nb::object logits(Engine &engine, const std::vector<int32_t> &tokens) {
+std::vector<Tensor> copiesOf(const NamedArrays &arrays) {
+  std::vector<Tensor> copies;
+  for (const TensorView &view : viewsOf(arrays)) {
+    copies.emplace_back(view.name, view.type, view.shape);
+    if (copies.back().elements())
+      std::memcpy(copies.back().data(), view.data, copies.back().bytes());
+  }
+  return copies;
+}
+
+nb::object logits(Engine &engine, const std::vector<int32_t> &tokens,
+                  const NamedArrays &given) {
+  std::vector<Tensor> source = copiesOf(given);
   int64_t vocabulary = engine.artifact().decoder().vocabulary;
   Tensor result("logits", DType::F32, {int64_t(tokens.size()), vocabulary});
   Status status;
   {
     nb::gil_scoped_release release;
     status = engine.evaluate(
-        tokens, [&](int64_t first, std::span<const float> rows) {
+        tokens,
+        [&](int64_t first, std::span<const float> rows) {
           std::memcpy(result.as<float>() + first * vocabulary, rows.data(),
                       rows.size_bytes());
           return Status();
-        });
+        },
+        /*chunk=*/0, source);
   }
   check(status);
   return arrayOf(result);
@@ -225,21 +247,26 @@ void bindEngine(nb::module_ &m) {
           "generate",
           [](Engine &engine, std::vector<int32_t> prompt, int64_t maxTokens,
              const SamplingOptions &sampling, bool ignoreEnd,
-             std::optional<nb::callable> callback) {
+             std::optional<nb::callable> callback, const NamedArrays &source) {
             return generate(engine,
-                            {std::move(prompt), maxTokens, sampling, ignoreEnd},
+                            {std::move(prompt), maxTokens, sampling, ignoreEnd,
+                             copiesOf(source)},
                             callback);
           },
           "prompt"_a, "max_tokens"_a, "sampling"_a, "ignore_end"_a,
-          "callback"_a.none(),
+          "callback"_a.none(), "source"_a,
           nb::sig("def generate(self, prompt: collections.abc.Sequence[int], "
                   "max_tokens: int, sampling: SamplingOptions, "
                   "ignore_end: bool, "
-                  "callback: collections.abc.Callable[[int], bool] | None) -> "
+                  "callback: collections.abc.Callable[[int], bool] | None, "
+                  "source: "
+                  "collections.abc.Sequence[tuple[str, object, str]]) -> "
                   "dict[str, typing.Any]"))
-      .def("logits", &logits, "tokens"_a,
-           nb::sig("def logits(self, tokens: collections.abc.Sequence[int]) "
-                   "-> numpy.typing.NDArray[typing.Any]"))
+      .def("logits", &logits, "tokens"_a, "source"_a,
+           nb::sig("def logits(self, tokens: collections.abc.Sequence[int], "
+                   "source: "
+                   "collections.abc.Sequence[tuple[str, object, str]]) -> "
+                   "numpy.typing.NDArray[typing.Any]"))
       .def_prop_ro("memory", &Engine::memory);
   m.def(
       "create_engine",

@@ -154,17 +154,20 @@ class Model:
         seed: int | None = None,
         ignore_end: bool = False,
         callback: Callable[[int], bool | None] | None = None,
+        source: Mapping[str, Any] | None = None,
     ) -> Generation:
         """Continues a text, or at least one id; "" stands for the model's begin token. Temperature 0 takes the most
         probable token; `top_k`, `top_p`, `min_p` and `seed` are for others. `callback` gets each new id; it stops the
-        generation by returning False."""
+        generation by returning False. `source`, of an encoder-decoder alone, is what its encoder takes, as `run` has
+        inputs: `model.generate([], source={"input_features": features})`, where no ids are the model's begin token."""
         ids = self._prompt(prompt)
         drawn = {"top_k": top_k, "top_p": top_p, "min_p": min_p, "seed": seed}
         sampling = arguments.sampling(temperature, repetition_penalty, drawn)
         max_tokens = arguments.whole("max_tokens", max_tokens, 1, 2**63 - 1)
         ignore_end, tell = arguments.truth("ignore_end", ignore_end), arguments.callback("callback", callback)
+        given = [] if source is None else arguments.arrays(source, self.inputs)
         with self._turn:
-            result = self._decoder().generate(ids, max_tokens, sampling, ignore_end, tell)
+            result = self._decoder().generate(ids, max_tokens, sampling, ignore_end, tell, given)
         text = self.tokenizer.text_of(ids + result["tokens"]) if self.tokenizer else None
         return Generation(text=text, prompt_tokens=len(ids), **result)
 
@@ -210,11 +213,12 @@ class Model:
             if not self._turn.is_mine():
                 worker.join()
 
-    def logits(self, prompt: str | Sequence[int]) -> Array:
-        """The logits of every position, f32 [tokens, vocabulary]."""
+    def logits(self, prompt: str | Sequence[int], *, source: Mapping[str, Any] | None = None) -> Array:
+        """The logits of every position, f32 [tokens, vocabulary]. `source` as in `generate`."""
         ids = self._prompt(prompt)
+        given = [] if source is None else arguments.arrays(source, self.inputs)
         with self._turn:
-            return self._decoder().logits(ids)
+            return self._decoder().logits(ids, given)
 
     def _decoder(self) -> _runtime.Engine:
         if self._engine is None:
@@ -230,7 +234,7 @@ class Model:
             raise Error(message, ErrorCode.INVALID_ARGUMENT)
         else:
             ids = self.tokenizer.encode_whole(arguments.text("the prompt", prompt))
-        if not ids and isinstance(prompt, str) and self._artifact.begin_token >= 0:
+        if not ids and (isinstance(prompt, str) or self.inputs) and self._artifact.begin_token >= 0:
             ids = [self._artifact.begin_token]
         if not ids:
             raise Error("the prompt has no tokens; give a text or at least one id", ErrorCode.INVALID_ARGUMENT)

@@ -1,4 +1,4 @@
-"""A folder with the files of an encoder-decoder: one artifact of several graphs, each as its golden of PyTorch."""
+"""A folder with the files of an encoder-decoder as graphs: one artifact of several, each as its golden of PyTorch."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ def compiled(shared, tmp_path_factory):
         if family not in done:
             folder = shared / "zoo/families" / f"{family}-optimum"
             artifact = tmp_path_factory.mktemp(family) / "model.qopt"
-            done[family] = folder, artifact, qopt.compile(folder, artifact, activations="f32")
+            done[family] = folder, artifact, qopt.compile(folder, artifact, activations="f32", as_="graph")
         return done[family]
 
     return get
@@ -57,7 +57,7 @@ def test_a_folder_with_a_merged_decoder(compiled, tmp_path, family):
     for name in ("encoder_model.onnx", "decoder_model_merged.onnx"):
         shutil.copy(folder / name, tmp_path / "onnx" / name)
     artifact = tmp_path / "merged.qopt"
-    qopt.compile(tmp_path, artifact, activations="f32")
+    qopt.compile(tmp_path, artifact, activations="f32", as_="graph")
     assert qopt.load(artifact, function="encoder").functions == FUNCTIONS
     for function, call in (
         ("encoder", "encoder"),
@@ -133,7 +133,6 @@ def test_an_encoder_without_a_decoder(shared, tool, tmp_path):
         (("--blame", "--validate", "TEXT"), "--blame"),
         (("--target", "cuda"), "--target cuda"),
         (("--target", "cuda", "--emit", "kernels", "--report"), "--emit"),
-        (("--as", "decoder"), "--as decoder"),
         (("--bits", "4.5", "--calibrate", "TEXT"), "--bits"),
         (("--input", "use_cache_branch=true"), "--input"),
     ],

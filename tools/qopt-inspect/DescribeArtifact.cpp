@@ -57,7 +57,8 @@ static Json describeCache(const plan::Decoder &decoder) {
                         {"value", quant::spell(value)},
                         {"window", layer->window()},
                         {"recent", layer->recent()},
-                        {"first", layer->first()}});
+                        {"first", layer->first()},
+                        {"source", layer->source()}});
     }
   return layers;
 }
@@ -112,7 +113,10 @@ StatusOr<Json> describeModel(const Artifact &artifact) {
                 {"outputs", describeTensors(artifact.outputs())}};
   const plan::Decoder &decoder = *artifact.model()->plan().decoder();
   const DecoderSpec &spec = artifact.decoder();
+  // `source`: positions of the longest, of which `inputs` are encoded.
   return Json{{"kind", "decoder"},
+              {"inputs", describeTensors(artifact.inputs())},
+              {"source", spec.source},
               {"layers", spec.layers},
               {"vocabulary", spec.vocabulary},
               {"context", spec.context},

@@ -53,6 +53,43 @@ static void printTensors(const char *title, const Json &tensors) {
   }
 }
 
+static void printCache(const Json &json) {
+  std::printf("KV cache: %s bytes per token, pages of %s",
+              grouped(json["cache_bytes_per_token"]).c_str(),
+              grouped(json["cache_page"]).c_str());
+  if (json["cache_bytes_per_sequence"] != 0)
+    std::printf(", %s bytes per sequence",
+                grouped(json["cache_bytes_per_sequence"]).c_str());
+  std::printf("\n");
+  std::string last;
+  int64_t first = 0, index = 0;
+  auto flush = [&] {
+    if (!last.empty())
+      std::printf("  layers %lld-%lld: %s\n", (long long)first,
+                  (long long)index - 1, last.c_str());
+  };
+  for (const Json &layer : json["cache_layers"]) {
+    std::string line = layer["kv_heads"].dump() + " heads, keys " +
+                       layer["key_size"].dump() + " x " + textOf(layer["key"]) +
+                       ", values " + layer["value_size"].dump() + " x " +
+                       textOf(layer["value"]);
+    if (layer["source"] == true)
+      line += ", of sources";
+    if (layer["window"] != 0)
+      line += ", window " + layer["window"].dump();
+    if (layer["recent"] != 0)
+      line += ", latest " + layer["recent"].dump() + " and first " +
+              layer["first"].dump() + " in f16";
+    if (line != last) {
+      flush();
+      first = index;
+      last = line;
+    }
+    ++index;
+  }
+  flush();
+}
+
 static void printModel(const Json &json) {
   if (json["kind"] == "graphs") {
     for (const Json &graph : json["graphs"]) {
@@ -73,6 +110,11 @@ static void printModel(const Json &json) {
       grouped(json["layers"]).c_str(), grouped(json["vocabulary"]).c_str(),
       grouped(json["context"]).c_str(), json["begin_token"].dump().c_str(),
       json["end_tokens"].dump().c_str());
+  if (json["source"] != 0) {
+    std::printf("sources of up to %s positions, encoded of\n",
+                grouped(json["source"]).c_str());
+    printTensors("inputs", json["inputs"]);
+  }
   if (!json["sampling"].empty())
     std::printf("sampling of the model's files: %s\n",
                 json["sampling"].dump().c_str());
@@ -80,38 +122,7 @@ static void printModel(const Json &json) {
     std::printf(
         "chat template: %s characters (--json shows it)\n",
         grouped(json["chat_template"].get<std::string>().size()).c_str());
-  std::printf("KV cache: %s bytes per token, pages of %s",
-              grouped(json["cache_bytes_per_token"]).c_str(),
-              grouped(json["cache_page"]).c_str());
-  if (json["cache_bytes_per_sequence"] != 0)
-    std::printf(", %s bytes per sequence",
-                grouped(json["cache_bytes_per_sequence"]).c_str());
-  std::printf("\n");
-  std::string last;
-  int64_t first = 0, index = 0;
-  auto flush = [&] {
-    if (!last.empty())
-      std::printf("  layers %lld-%lld: %s\n", (long long)first,
-                  (long long)index - 1, last.c_str());
-  };
-  for (const Json &layer : json["cache_layers"]) {
-    std::string line = layer["kv_heads"].dump() + " heads, keys " +
-                       layer["key_size"].dump() + " x " + textOf(layer["key"]) +
-                       ", values " + layer["value_size"].dump() + " x " +
-                       textOf(layer["value"]);
-    if (layer["window"] != 0)
-      line += ", window " + layer["window"].dump();
-    if (layer["recent"] != 0)
-      line += ", latest " + layer["recent"].dump() + " and first " +
-              layer["first"].dump() + " in f16";
-    if (line != last) {
-      flush();
-      first = index;
-      last = line;
-    }
-    ++index;
-  }
-  flush();
+  printCache(json);
 }
 
 static void printTally(const char *indent, const std::string &name,

@@ -7,6 +7,7 @@
 #include "tools/cli/ModelFiles.h"
 #include "tools/cli/Progress.h"
 #include "tools/qopt-run/CompareTensors.h"
+#include "tools/qopt-run/RunGraph.h"
 
 #include <cstdio>
 #include <cstring>
@@ -17,6 +18,7 @@ namespace {
 /// What a continuation starts from.
 struct Prompt {
   std::vector<int32_t> tokens;
+  std::vector<Tensor> source; ///< of an encoder-decoder
   std::optional<Tokenizer> tokenizer;
 };
 
@@ -59,6 +61,27 @@ double rate(size_t count, double seconds) {
 
 } // namespace
 
+/// What an encoder-decoder encodes: the arrays of --inputs, by name.
+static StatusOr<std::vector<Tensor>> readSource(const Artifact &artifact,
+                                                const RunOptions &options) {
+  std::vector<Tensor> source;
+  if (options.inputs.empty())
+    return source; // the engine says where it lacks
+  StatusOr<std::vector<Tensor>> arrays = readArrays(options.inputs);
+  if (!arrays.ok())
+    return arrays.status();
+  StatusOr<std::vector<TensorView>> inputs =
+      chooseInputs(artifact, *arrays, options.inputs);
+  if (!inputs.ok())
+    return inputs.status();
+  for (const TensorView &input : *inputs) {
+    source.emplace_back(input.name, input.type, input.shape);
+    if (source.back().elements())
+      std::memcpy(source.back().data(), input.data, source.back().bytes());
+  }
+  return source;
+}
+
 static StatusOr<Prompt> readPrompt(const Artifact &artifact,
                                    const RunOptions &options) {
   Prompt prompt;
@@ -82,7 +105,7 @@ static StatusOr<Prompt> readPrompt(const Artifact &artifact,
     if (!text.ok())
       return text.status();
     tokens = prompt.tokenizer->encodeWhole(*text);
-  } else {
+  } else if (!artifact.decoder().source) {
     return Status(StatusCode::InvalidArgument,
                   "artifact '" + artifact.path() +
                       "' writes text: give --prompt, --prompt-file or "
@@ -96,6 +119,10 @@ static StatusOr<Prompt> readPrompt(const Artifact &artifact,
     return Status(StatusCode::InvalidArgument,
                   "the prompt has no tokens and the model no begin token");
   prompt.tokens = std::move(*tokens);
+  StatusOr<std::vector<Tensor>> source = readSource(artifact, options);
+  if (!source.ok())
+    return source.status();
+  prompt.source = std::move(*source);
   return prompt;
 }
 
@@ -111,21 +138,24 @@ createEngine(std::shared_ptr<const Artifact> artifact,
 
 /// Logits [tokens, vocabulary] of the prompt.
 static StatusOr<Tensor> promptLogits(std::shared_ptr<const Artifact> artifact,
-                                     const std::vector<int32_t> &tokens,
+                                     const Prompt &prompt,
                                      const RunOptions &options) {
-  Tensor logits("logits", DType::F32,
-                {int64_t(tokens.size()), artifact->decoder().vocabulary});
+  Tensor logits(
+      "logits", DType::F32,
+      {int64_t(prompt.tokens.size()), artifact->decoder().vocabulary});
   StatusOr<std::unique_ptr<Engine>> engine =
       createEngine(std::move(artifact), options);
   if (!engine.ok())
     return engine.status();
   int64_t columns = logits.shape()[1];
   Status status = (*engine)->evaluate(
-      tokens, [&](int64_t first, std::span<const float> rows) {
+      prompt.tokens,
+      [&](int64_t first, std::span<const float> rows) {
         std::memcpy(logits.as<float>() + first * columns, rows.data(),
                     rows.size_bytes());
         return Status();
-      });
+      },
+      /*chunk=*/0, prompt.source);
   if (!status.ok())
     return status;
   return logits;
@@ -133,8 +163,7 @@ static StatusOr<Tensor> promptLogits(std::shared_ptr<const Artifact> artifact,
 
 static Status compareLogits(std::shared_ptr<const Artifact> artifact,
                             const Prompt &prompt, const RunOptions &options) {
-  StatusOr<Tensor> logits =
-      promptLogits(std::move(artifact), prompt.tokens, options);
+  StatusOr<Tensor> logits = promptLogits(std::move(artifact), prompt, options);
   if (!logits.ok())
     return logits.status();
   std::vector<Tensor> expected;
@@ -150,7 +179,7 @@ static Status compareLogits(std::shared_ptr<const Artifact> artifact,
       return other.status();
     RunOptions there = options;
     there.device.clear(); // it may be compiled for another
-    StatusOr<Tensor> theirs = promptLogits(*other, prompt.tokens, there);
+    StatusOr<Tensor> theirs = promptLogits(*other, prompt, there);
     if (!theirs.ok())
       return theirs.status();
     expected.push_back(std::move(*theirs));
@@ -235,13 +264,14 @@ static StatusOr<SamplingOptions> samplingOf(const Artifact &artifact,
 Status generateText(std::shared_ptr<const Artifact> artifact,
                     const RunOptions &asked) {
   RunOptions options = asked;
-  if (!options.inputs.empty() || !options.outputs.empty() ||
+  bool encodes = artifact->decoder().source > 0;
+  if ((!options.inputs.empty() && !encodes) || !options.outputs.empty() ||
       !options.function.empty())
     return {StatusCode::InvalidArgument,
-            "artifact '" + artifact->path() +
-                "' writes text and takes no --inputs, --outputs or --function; "
-                "compile "
-                "the model with --as graph for its tensors"};
+            "artifact '" + artifact->path() + "' writes text and takes no " +
+                (encodes ? "" : "--inputs, ") +
+                "--outputs or --function; compile the model with --as graph "
+                "for its tensors"};
   QOPT_RETURN_IF_ERROR(checkSampling(options.sampling));
   auto sampling = samplingOf(*artifact, options);
   if (!sampling.ok())
@@ -258,7 +288,7 @@ Status generateText(std::shared_ptr<const Artifact> artifact,
     return engine.status();
   TokenPrinter printer(prompt->tokenizer);
   Request request{prompt->tokens, options.maxTokens, options.sampling,
-                  options.ignoreEnd};
+                  options.ignoreEnd, prompt->source};
   bool begun = false;
   StatusOr<GenerateResult> result =
       (*engine)->generate(request, [&](int32_t token) {

@@ -32,8 +32,7 @@ static bool holdsCodes(DType given, DType wanted) {
          (given == DType::U8 || given == DType(info->storage));
 }
 
-/// The signature's inputs, from the arrays of a file.
-static StatusOr<std::vector<TensorView>>
+StatusOr<std::vector<TensorView>>
 chooseInputs(const Artifact &artifact, const std::vector<Tensor> &arrays,
              const std::string &path) {
   std::vector<TensorView> inputs;

@@ -72,10 +72,11 @@ static void addSamplingOptions(CLI::App &app, run::RunOptions &options) {
 }
 
 static void addGraphOptions(CLI::App &app, run::RunOptions &options) {
-  const char *group = "Arrays (graph artifacts)";
+  const char *group = "Arrays (graph artifacts, sources of encoder-decoders)";
   app.add_option("--inputs", options.inputs,
                  ".npz with the inputs by name and nothing else, or with "
-                 "\"in.\" before the names of inputs; one input may be a .npy")
+                 "\"in.\" before the names of inputs; one input may be a "
+                 ".npy; of an encoder-decoder what the text is written from")
       ->group(group);
   app.add_option("--function", options.function,
                  "which graph to run of a model of several files, as encoder; "
