@@ -32,8 +32,8 @@ findTensor(const char *what, const TensorSpec &spec,
 }
 
 Status checkNames(const char *what, size_t given,
-                         const std::vector<TensorView> &tensors,
-                         const std::vector<TensorSpec> &specs) {
+                  const std::vector<TensorView> &tensors,
+                  const std::vector<TensorSpec> &specs) {
   if (given == specs.size())
     return {};
   for (const TensorView &view : tensors)

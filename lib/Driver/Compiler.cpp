@@ -75,6 +75,9 @@ public:
     driver::collectRemarks(context, summary.remarks, missed);
   }
 
+  /// Optional: may change the options ahead of the stage quantize.
+  std::function<void(ModuleOp raised)> whenRaised;
+
   Status run(Stage last, const Progress &progress = {},
              const Notice &notice = {}) {
     auto found = driver::findCompanions(options);
@@ -150,6 +153,8 @@ public:
           return diagnostics.status(StatusCode::BadModel, "");
         countLayers();
         QOPT_RETURN_IF_ERROR(checkKind());
+        if (whenRaised)
+          whenRaised(*module);
         // Here already, so that the text of every later stage has it.
         QOPT_RETURN_IF_ERROR(driver::setContext(*module, options, companions));
       }
@@ -465,12 +470,22 @@ driver::compileWithEncoder(const import::ModelPart &step,
   summary.output = options.output;
   Compilation decoder(own, summary, Compilation::Purpose::Model,
                       passes::Sources::Encoded);
+  PartFormats formats;
+  decoder.whenRaised = [&](ModuleOp module) { formats.keepOwn(module, own); };
   QOPT_RETURN_IF_ERROR(decoder.run(Stage::Kernels, progress, notice));
   if (summary.kind != ModelKind::Decoder)
     return summary;
   Compilation encoding(sources, made, Compilation::Purpose::Model,
                        passes::Sources::Encoded, &encoder);
-  QOPT_RETURN_IF_ERROR(encoding.run(Stage::Kernels, progress, notice));
+  encoding.whenRaised = [&](ModuleOp module) {
+    formats.keepOwn(module, sources);
+  };
+  Status encoded = encoding.run(Stage::Kernels, progress, notice);
+  QOPT_RETURN_IF_ERROR(formats.checkKept(options));
+  if (!encoded.ok())
+    return Status(encoded.code(), "encode: " + encoded.message());
+  own.formats = options.formats; // as they were given, for the record
+  own.activationFormats = options.activationFormats;
   QOPT_RETURN_IF_ERROR(decoder.write(progress, &encoding));
   summary.layers += made.layers;
   summary.raisedLayers += made.raisedLayers;

@@ -8,6 +8,8 @@
 #include "lib/Import/Onnx/LocateModel.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "qopt/CompileOptions.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace qopt::driver {
 
@@ -20,6 +22,23 @@ struct EncoderFiles {
 /// attention_mask is ones and no argument.
 StatusOr<mlir::OwningOpRef<mlir::ModuleOp>>
 importEncoder(const EncoderFiles &files, mlir::MLIRContext &context);
+
+/// Options that name weights are each for one of the two modules or for both;
+/// each module gets those that it has weights for.
+class PartFormats {
+public:
+  /// Leaves in `options` what is of the raised `module`.
+  void keepOwn(mlir::ModuleOp module, CompileOptions &options);
+  /// InvalidArgument for the first of what `options` ask that no module has
+  /// kept.
+  Status checkKept(const CompileOptions &options) const;
+
+private:
+  void keepMatching(const llvm::StringSet<> &weights,
+                    std::vector<std::string> &entries);
+
+  llvm::StringSet<> kept; ///< entries as they are written
+};
 
 } // namespace qopt::driver
 

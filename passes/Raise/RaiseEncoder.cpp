@@ -153,9 +153,8 @@ private:
     if (from.getDimSize(1) != count * size)
       return refuse(value.getLoc(), "its heads are not those of one position");
     return tensor::ExpandShapeOp::create(
-               builder, value.getLoc(),
-               from.clone({positions, count, size}), *rows,
-               SmallVector<ReassociationIndices>{{0}, {1, 2}})
+               builder, value.getLoc(), from.clone({positions, count, size}),
+               *rows, SmallVector<ReassociationIndices>{{0}, {1, 2}})
         .getResult();
   }
 
@@ -209,7 +208,8 @@ struct RaiseEncoder : passes::impl::RaiseEncoderPassBase<RaiseEncoder> {
     auto encoder = getOperation().lookupSymbol<func::FuncOp>("encoder"),
          decoder = getOperation().lookupSymbol<func::FuncOp>("decoder");
     if (!encoder || !decoder) {
-      getOperation().emitError("it has no functions \"encoder\" and \"decoder\"");
+      getOperation().emitError(
+          "it has no functions \"encoder\" and \"decoder\"");
       return signalPassFailure();
     }
     if (failed(EncoderRaiser(encoder, decoder).run()))

@@ -172,6 +172,23 @@ def test_formats_of_the_cache_are_those_of_sources_too(compiled, tool, tmp_path,
     assert generate(tool, artifact, sources("whisper")[0], tmp_path / "source.npz")[:2] == expected
 
 
+def test_formats_of_weights_of_either_part(compiled, tool, tmp_path):
+    folder, _, _ = compiled("t5")
+    artifact, given = tmp_path / "model.qopt", ("lm_head=int8", "re:^block.0=int8")
+    options = [word for entry in given for word in ("--format", entry)]
+    tool("qopt-compile", folder, "-o", artifact, *options, "--activation-format", "lm_head=f32")
+    shown = json.loads(tool("qopt-inspect", artifact, "--json").stdout)
+    changed = {
+        weight["name"].partition(".layer")[0] for weight in shown["weights"]["list"] if weight["format"] == "int8"
+    }
+    assert changed == {"lm_head", "block.0"}
+    assert {entry for name, entry in shown["manifest"]["options"].items() if name.startswith("format.")} == set(given)
+    tool("qopt-compile", folder, "-o", artifact, "--lm-head", "int8")
+    assert '--format "nothing=int8" matches no weight of the encoder or the decoder' in refused(
+        tool, "qopt-compile", folder, "-o", artifact, *options, "--format", "nothing=int8"
+    )
+
+
 def refused(tool, *command):
     failed = tool(*command, check=False)
     assert failed.returncode == USAGE

@@ -40,8 +40,8 @@ protected:
   /// Rows of `table` by the ids in the function's first input.
   static uint32_t embed(FunctionBuilder &f, uint32_t count,
                         const std::vector<float> &table) {
-    uint32_t ids = f.value(plan::DType::I32, {count}, plan::Storage::Input,
-                           "ids");
+    uint32_t ids =
+        f.value(plan::DType::I32, {count}, plan::Storage::Input, "ids");
     plan::EmbeddingT step;
     std::vector<uint8_t> bytes(table.size() * 4);
     std::memcpy(bytes.data(), table.data(), bytes.size());
@@ -57,8 +57,8 @@ protected:
   /// logits = head · attention(embedding of the token, the source).
   void addStep(FunctionBuilder &f) const {
     uint32_t tokens = f.symbol(plan::SymbolKind::Tokens),
-             rows = f.symbol(plan::SymbolKind::LogitRows),
-             none = f.constant(0), wide = f.constant(width);
+             rows = f.symbol(plan::SymbolKind::LogitRows), none = f.constant(0),
+             wide = f.constant(width);
     uint32_t x = embed(f, tokens, embedding);
     std::vector<uint32_t> shape{tokens, f.constant(heads), f.constant(size)};
     plan::CachedAttentionT attention;
@@ -184,8 +184,7 @@ protected:
     std::vector<double> logits(vocabulary);
     for (int64_t n = 0; n < vocabulary; ++n)
       for (int64_t k = 0; k < width; ++k)
-        logits[size_t(n)] +=
-            double(head[size_t(n * width + k)]) * y[size_t(k)];
+        logits[size_t(n)] += double(head[size_t(n * width + k)]) * y[size_t(k)];
     return int32_t(std::max_element(logits.begin(), logits.end()) -
                    logits.begin());
   }
@@ -197,9 +196,9 @@ protected:
     return tokens;
   }
 
-  std::vector<float> embedding = randomValues(1, vocabulary * width),
-                     sourceTable = randomValues(2, vocabulary * width),
-                     head = randomValues(3, vocabulary * width);
+  std::vector<float> embedding = randomValues(1, vocabulary *width),
+                     sourceTable = randomValues(2, vocabulary *width),
+                     head = randomValues(3, vocabulary *width);
   test::TemporaryFolder folder;
 };
 
@@ -239,8 +238,8 @@ TEST_F(SourcesTest, LogitsOfATextHaveItsSource) {
       [&](int64_t, std::span<const float> logits) {
         for (; !logits.empty(); logits = logits.subspan(vocabulary)) {
           auto row = logits.first(vocabulary);
-          chosen.push_back(int32_t(std::max_element(row.begin(), row.end()) -
-                                   row.begin()));
+          chosen.push_back(
+              int32_t(std::max_element(row.begin(), row.end()) - row.begin()));
         }
         return Status();
       },
