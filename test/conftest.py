@@ -76,3 +76,59 @@ def stories_artifact(tool, tmp_path_factory):
     path = tmp_path_factory.mktemp("stories") / "model.qopt"
     tool("qopt-compile", STORIES, "-o", path)
     return path
+
+
+@pytest.fixture(scope="session")
+def graphs(tool, shared, tmp_path_factory):
+    """The path of a family's model, and a folder with f32.qopt and calib.npz."""
+    import numpy as np
+    from graph_inputs import inputs_of
+
+    known = {}
+
+    def get(family, exporter="optimum"):
+        name = f"{family}-{exporter}"
+        if name not in known:
+            folder = tmp_path_factory.mktemp(name)
+            model = shared / "zoo/families" / name / "model.onnx"
+            tool("qopt-compile", model, "--activations", "f32", "-o", folder / "f32.qopt")
+            np.savez(folder / "calib.npz", **inputs_of(family, 1))
+            known[name] = model, folder
+        return known[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def classifier(graphs, tool, tmp_path_factory):
+    """distilbert with a head of 24 classes on its first token, and its inputs."""
+    import numpy as np
+    import onnx
+    from graph_inputs import inputs_of
+
+    path, _ = graphs("distilbert", "dynamo")
+    model = onnx.load(path)
+    random = np.random.default_rng(7)
+    weight = random.standard_normal((64, 24)).astype(np.float32)
+    graph = model.graph
+    graph.initializer.extend(
+        [
+            onnx.numpy_helper.from_array(np.array(0, np.int64), "first"),
+            onnx.numpy_helper.from_array(weight * 0.5, "classes.weight"),
+            onnx.numpy_helper.from_array(np.zeros(24, np.float32), "classes.bias"),
+        ]
+    )
+    hidden = graph.output[0].name
+    graph.node.extend(
+        [
+            onnx.helper.make_node("Gather", [hidden, "first"], ["pooled"], axis=1),
+            onnx.helper.make_node("Gemm", ["pooled", "classes.weight", "classes.bias"], ["logits"]),
+        ]
+    )
+    del graph.output[:]
+    graph.output.append(onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["batch", 24]))
+    folder = tmp_path_factory.mktemp("classifier")
+    onnx.save(model, folder / "model.onnx")
+    np.savez(folder / "calib.npz", **inputs_of("distilbert", 3, 128))
+    tool("qopt-compile", folder / "model.onnx", "--activations", "f32", "-o", folder / "f32.qopt")
+    return folder

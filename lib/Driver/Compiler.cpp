@@ -269,8 +269,11 @@ private:
     if (!status.ok())
       return diagnostics.status(status.code(), status.message());
     check.compileBytes = driver::peakBytes() + working;
-    QOPT_RETURN_IF_ERROR(
-        driver::describeServing(options.output, options, check));
+    const std::optional<driver::CalibrationText> &text =
+        quantization->calibrationText();
+    QOPT_RETURN_IF_ERROR(driver::describeServing(
+        options.output, options,
+        text && text->isOfGraph() ? text->samples.get() : nullptr, check));
     if (!forGpu()) // a GPU's are those of its kernels
       if (Status known = predict(); !known.ok())
         summary.warnings.push_back(known.message());
@@ -349,6 +352,8 @@ private:
       given = "--kv is \"" + options.cache + "\"";
     else if (!options.cacheFormats.empty())
       given = "--kv-format is \"" + options.cacheFormats.front() + "\"";
+    else if (!options.cacheCandidates.empty())
+      given = "--kv-candidates is \"" + options.cacheCandidates.front() + "\"";
     else
       return Status();
     return diagnostics.status(

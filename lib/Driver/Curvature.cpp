@@ -21,12 +21,14 @@ namespace {
 /// Both sides of a linear's weight.
 struct ProductSums {
   CurvatureFactor input, output;
+  int64_t rows = 0; ///< that the linear reads of a sample
 };
 
 /// What tokens look up in a table, in one iteration.
 struct LookupSums {
   SecondMoment gradients;
   std::vector<int64_t> uses; ///< of each row
+  int64_t rows = 0;          ///< that are looked up for a sample
 };
 
 class CurvatureRun {
@@ -72,6 +74,7 @@ private:
 
   Status enter(size_t layer);
   Status leave(size_t layer, bool last);
+  void scale(std::vector<float> &sums, int64_t rows) const;
   void addSequence(const ObservedWeights &weights);
   void addProduct(const std::string &name, const Tensor &x, const Tensor &g);
   void addLookup(const std::string &name, const Tensor &ids, const Tensor &g);
@@ -140,6 +143,7 @@ void CurvatureRun::addProduct(const std::string &name, const Tensor &x,
     weight.output = CurvatureFactor(rows, rows > mostOutputsPerInput * columns,
                                     std::move(*output));
   }
+  weight.rows = tokens;
   unsigned threads = model.threads();
   const float *in = x.as<float>(), *out = g.as<float>();
   std::vector<float> ofOutput = weight.output.forms(out, tokens, threads);
@@ -155,13 +159,10 @@ void CurvatureRun::addLookup(const std::string &name, const Tensor &ids,
     table.gradients = SecondMoment(g.shape().back());
     table.uses.resize(size_t(wanted[name]));
   }
+  table.rows = ids.elements();
   table.gradients.add(g.as<float>(), ids.elements(), nullptr, model.threads());
-  bool isLong = ids.type() == DType::I64;
-  for (int64_t t = 0; t < ids.elements(); ++t) {
-    int64_t id = isLong ? ids.as<int64_t>()[t] : ids.as<int32_t>()[t];
-    // From the end, as ONNX counts; kernels refuse what is outside.
-    ++table.uses[size_t(id < 0 ? id + wanted[name] : id)];
-  }
+  for (int32_t row : lookedUpRows(ids, wanted[name]))
+    ++table.uses[size_t(row)];
 }
 
 /// H_I and the diagonal of H_O of a table. A token that the text does not have
@@ -178,20 +179,34 @@ static CurvatureFactors factorsOf(const LookupSums &table) {
   return factors;
 }
 
+/// Of a mean over rows that are read makes one over terms of the loss, of which
+/// a sample has another number where a graph reads more than it predicts.
+void CurvatureRun::scale(std::vector<float> &sums, int64_t rows) const {
+  if (rows == gradients.termsOfLoss())
+    return;
+  auto factor = float(double(rows) / double(gradients.termsOfLoss()));
+  for (float &value : sums)
+    value *= factor;
+}
+
 Status CurvatureRun::leave(size_t layer, bool last) {
   QOPT_RETURN_IF_ERROR(unreadable);
   for (auto &[name, weight] : products) {
     QOPT_RETURN_IF_ERROR(store.put(last ? productOf(name, "input")
                                         : stepOf(iteration, name, "input"),
                                    weight.input.normalized()));
-    QOPT_RETURN_IF_ERROR(
-        last ? store.put(productOf(name, "output"), weight.output.mean())
-             : store.put(stepOf(iteration, name, "output"),
-                         weight.output.normalized()));
+    std::vector<float> output =
+        last ? weight.output.mean() : weight.output.normalized();
+    if (last)
+      scale(output, weight.rows);
+    QOPT_RETURN_IF_ERROR(store.put(last ? productOf(name, "output")
+                                        : stepOf(iteration, name, "output"),
+                                   output));
   }
   if (last)
     for (auto &[name, table] : lookups) {
       CurvatureFactors factors = factorsOf(table);
+      scale(factors.input, table.rows);
       QOPT_RETURN_IF_ERROR(store.put(lookupOf(name, "input"), factors.input));
       QOPT_RETURN_IF_ERROR(store.put(lookupOf(name, "output"), factors.output));
     }

@@ -38,7 +38,8 @@ struct CurvatureFactors {
 
 /// Factors by the names of weights, in a store: those of one weight are in
 /// memory while somebody has them. H_I of products has the norm 1 (the root of
-/// the sum of squares), H_O is a mean over tokens.
+/// the sum of squares), H_O is a mean over what the loss is a sum of: a
+/// decoder's tokens, rows of a graph's results.
 class Curvature {
 public:
   Curvature() = default; ///< of no weight

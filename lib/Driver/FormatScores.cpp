@@ -157,7 +157,8 @@ void Scoring::addSequence(int64_t sequence, const ObservedWeights &observed) {
       probe.addProduct(sequence, tensors.input->as<float>(), g,
                        tensors.input->shape()[0], model.threads());
     if (tensors.ids)
-      probe.addLookup(sequence, tensors.ids->as<int32_t>(), g,
+      probe.addLookup(sequence,
+                      lookedUpRows(*tensors.ids, find(name)->rows).data(), g,
                       tensors.ids->elements());
   }
 }
@@ -171,7 +172,7 @@ Status Scoring::finish(bool all) {
       continue;
     }
     std::vector<double> measured =
-        errors.probe.divergences(model.samples().length());
+        errors.probe.divergences(gradients.termsOfLoss());
     double factor = 0;
     for (size_t i = 0; i < measured.size(); ++i)
       factor += measured[i] / errors.factored[i] / double(measured.size());

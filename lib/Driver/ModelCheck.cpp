@@ -4,7 +4,7 @@
 #include "dialects/Onnx/PrintableNames.h"
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
-#include "lib/Driver/PlanBudget.h"
+#include "lib/Driver/ServedMemory.h"
 #include "lib/Driver/Validation.h"
 #include "llvm/ADT/StringSet.h"
 #include <fstream>
@@ -137,6 +137,7 @@ void addProblems(const Status &failure, const import::ImportReport &report,
 }
 
 Status describeServing(const std::string &path, const CompileOptions &options,
+                       const calibrate::CalibrationSamples *samples,
                        CheckSummary &summary) {
   auto artifact = openSized(path);
   if (!artifact.ok())
@@ -144,8 +145,17 @@ Status describeServing(const std::string &path, const CompileOptions &options,
   summary.serving = {
       {"weights and constants", uint64_t(runtime::constantBytes(**artifact))}};
   summary.batch = options.batch;
-  if (!(*artifact)->isDecoder())
+  if (!(*artifact)->isDecoder()) {
+    if (!samples)
+      return Status();
+    auto work = graphWorkBytes(**artifact, options, *samples);
+    if (!work.ok())
+      return work.status();
+    summary.serving.push_back(
+        {"work on " + std::to_string(options.batch) + " samples",
+         uint64_t(*work)});
     return Status();
+  }
   runtime::ServedBatch batch = servedBatch(options, **artifact);
   summary.context = batch.positions;
   auto parts = runtime::servingParts(**artifact, batch);

@@ -4,6 +4,7 @@
 #ifndef QOPT_LIB_DRIVER_MODELCHECK_H
 #define QOPT_LIB_DRIVER_MODELCHECK_H
 
+#include "lib/Calibrate/CalibrationSamples.h"
 #include "lib/Driver/DiagnosticCollector.h"
 #include "lib/Import/Onnx/Importer.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -22,9 +23,13 @@ void addProblems(const Status &failure, const import::ImportReport &report,
                  const std::vector<DiagnosticCollector::Error> &errors,
                  CheckSummary &summary);
 
-/// What serving takes, of an artifact that was written for its sizes.
+/// What serving takes, of an artifact that was written for its sizes; of a
+/// graph beside its weights only where `samples`, which may be null, say how
+/// large its inputs are.
 Status describeServing(const std::string &artifact,
-                       const CompileOptions &options, CheckSummary &summary);
+                       const CompileOptions &options,
+                       const calibrate::CalibrationSamples *samples,
+                       CheckSummary &summary);
 
 /// Options of which nothing is known without the weights.
 std::vector<std::string> uncheckedOptions(const CompileOptions &options);

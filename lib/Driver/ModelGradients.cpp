@@ -5,6 +5,7 @@
 #include "lib/Quant/FloatConversion.h"
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 using namespace mlir;
 
@@ -101,6 +102,18 @@ static void drawGradient(Tensor &values, bool hasLogits, int64_t most,
         isHalf ? quant::floatToHalf(wide[i]) : quant::floatToBfloat16(wide[i]);
 }
 
+/// Of gradients of the results of one sample.
+static StatusOr<int64_t> countTerms(const std::vector<TokenStates> &gradients) {
+  int64_t most = 0;
+  for (const TokenStates &states : gradients) {
+    auto values = states.read(0, "");
+    if (!values.ok())
+      return values.status();
+    most = std::max(most, rowsOf(*values));
+  }
+  return most * int64_t(gradients.size());
+}
+
 StatusOr<ModelGradients::States>
 ModelGradients::topGradients(uint64_t seed, int64_t step,
                              const std::string &name) {
@@ -144,6 +157,16 @@ ModelGradients::topGradients(uint64_t seed, int64_t step,
   for (TokenStates &states : llvm::reverse(gradients))
     QOPT_RETURN_IF_ERROR(states.finish());
   return gradients;
+}
+
+std::vector<int32_t> lookedUpRows(const Tensor &ids, int64_t rows) {
+  std::vector<int32_t> found;
+  bool isLong = ids.type() == DType::I64;
+  for (int64_t t = 0; t < ids.elements(); ++t) {
+    int64_t id = isLong ? ids.as<int64_t>()[t] : ids.as<int32_t>()[t];
+    found.push_back(int32_t(id < 0 ? id + rows : id));
+  }
+  return found;
 }
 
 ObservedWeights weightsOf(func::FuncOp function,
@@ -234,6 +257,9 @@ StatusOr<TokenStates> ModelGradients::differentiate(size_t layer, int64_t step,
   return next;
 }
 
+/// An entry of the store, for runs that begin in the middle.
+static const char *const termsEntry = "gradient-terms";
+
 Status ModelGradients::backward(uint64_t seed, int64_t step,
                                 const Visitor &visitor) {
   const CalibrationStore &store = model.store();
@@ -244,7 +270,7 @@ Status ModelGradients::backward(uint64_t seed, int64_t step,
   // The last one that is done, and whose gradients the next can begin with.
   size_t layer = model.segments().size();
   for (size_t done = layer; done-- > 0 && visitor.isDone(done);)
-    if (done == 0 || store.has(nameOf(done)))
+    if (done == 0 || (store.has(nameOf(done)) && store.has(termsEntry)))
       layer = done;
   if (layer == 0)
     return Status();
@@ -254,7 +280,16 @@ Status ModelGradients::backward(uint64_t seed, int64_t step,
     if (!top.ok())
       return top.status();
     gradients = std::move(*top);
+    auto count = countTerms(gradients);
+    if (!count.ok())
+      return count.status();
+    terms = *count;
+    QOPT_RETURN_IF_ERROR(store.put(termsEntry, std::to_string(terms)));
   } else {
+    auto count = store.get(termsEntry);
+    if (!count.ok())
+      return count.status();
+    terms = std::atoll(count->c_str());
     auto states = store.openStates(nameOf(layer));
     if (!states.ok())
       return states.status();

@@ -30,6 +30,10 @@ struct ObservedAttention {
 };
 using ObservedWeights = std::map<std::string, ObservedWeight>; ///< by name
 
+/// The rows of a table of `rows` that ids, of i32 or i64, look up: those below
+/// 0 count from its end, as ONNX has it; kernels refuse what is outside.
+std::vector<int32_t> lookedUpRows(const Tensor &ids, int64_t rows);
+
 /// The results of a layer's gradient function that belong to weights.
 ObservedWeights weightsOf(mlir::func::FuncOp function,
                           const std::vector<Tensor> &results);
@@ -63,6 +67,11 @@ public:
   /// On every `step`-th sequence.
   Status backward(uint64_t seed, int64_t step, const Visitor &visitor);
 
+  /// While or behind layers were run: what the loss of a sample is a sum of,
+  /// predictions of a decoder, rows of the result with most of a graph, once
+  /// for each of its results.
+  int64_t termsOfLoss() const { return terms; }
+
 private:
   explicit ModelGradients(CalibrationModel &model) : model(model) {}
   using States = std::vector<calibrate::TokenStates>;
@@ -75,6 +84,7 @@ private:
 
   CalibrationModel &model;
   std::vector<calibrate::TokenStates> inputs; ///< of each layer
+  int64_t terms = 0;
 };
 
 } // namespace qopt::driver

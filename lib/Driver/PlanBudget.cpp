@@ -3,9 +3,9 @@
 #include "lib/Codegen/TemporaryFolder.h"
 #include "lib/Driver/CacheOption.h"
 #include "lib/Driver/HostRates.h"
+#include "lib/Driver/ServedMemory.h"
 #include "lib/Driver/StepPrices.h"
 #include "lib/Driver/ValidationTexts.h"
-#include "qopt/Engine.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -159,7 +159,7 @@ Status PlanBudget::Limit::refusal(double least) const {
 }
 
 PlanBudget::PlanBudget(const CompileOptions &options,
-                       const CalibrationRecord &text, const CacheUse &use)
+                       const CalibrationText &text, const CacheUse &use)
     : asked(options), text(text), use(use) {
   if (!asked.maxSize.empty())
     limits.push_back({"--max-size", asked.maxSize,
@@ -183,7 +183,8 @@ std::string PlanBudget::spellBudgets() const {
     parts.push_back("a file of " + asked.maxSize);
   if (!asked.maxMemory.empty())
     parts.push_back("memory of " + asked.maxMemory + " for " +
-                    std::to_string(asked.batch) + " sequences");
+                    std::to_string(asked.batch) +
+                    (text.isOfGraph() ? " samples" : " sequences"));
   if (!asked.maxLatency.empty())
     parts.push_back("steps of " + asked.maxLatency +
                     (asked.batch > 1 && asked.target == TargetDevice::Host
@@ -271,41 +272,12 @@ static int64_t laterBytes(const CompileOptions &options,
   return bytes;
 }
 
-StatusOr<std::shared_ptr<const Artifact>> openSized(const std::string &path) {
-  // Written by this process a moment ago.
-  return Artifact::open(path, OpenOptions{.trust = true});
-}
-
-runtime::ServedBatch servedBatch(const CompileOptions &asked,
-                                 const Artifact &artifact) {
-  return {.sequences = asked.batch,
-          .positions = artifact.decoder().context,
-          .stepTokens = EngineOptions().chunkTokens};
-}
-
-/// What serves the sequences of --batch, each as long as the context, takes of
-/// the artifact's memory.
-static StatusOr<double> residentBytes(const CompileOptions &asked,
-                                      const std::string &path) {
-  auto artifact = openSized(path);
-  if (!artifact.ok())
-    return artifact.status();
-  if (!(*artifact)->isDecoder())
-    return Status(StatusCode::InvalidArgument,
-                  "--max-memory counts the cache of a decoder, and the model "
-                  "is a graph; bound --bits or --max-size");
-  auto bytes =
-      runtime::residentBytes(**artifact, servedBatch(asked, **artifact));
-  if (!bytes.ok())
-    return bytes.status();
-  return double(*bytes);
-}
-
 std::vector<Status> PlanBudget::missedBy(const PrecisionPlan &smallest,
                                          double fileBytes,
                                          double residentBytes) const {
   Measured found;
-  found.fileBytes = fileBytes + double(laterBytes(asked, smallest, text));
+  found.fileBytes =
+      fileBytes + double(laterBytes(asked, smallest, text.record));
   found.residentBytes = residentBytes;
   std::vector<Status> missed;
   if (Status bits = checkBits(asked, smallest, sizesOf(smallest, use).weights);
@@ -317,9 +289,9 @@ std::vector<Status> PlanBudget::missedBy(const PrecisionPlan &smallest,
   return missed;
 }
 
-/// What a check says of a decoder on the host, for which no weight is read.
-/// Nothing where weights are too large to be compared with each other: two that
-/// are equal are stored once.
+/// What a check says of a plan on the host, for which no weight is read.
+/// Nothing where weights are too large to be compared with each other, for two
+/// that are equal are stored once, and of the memory of a graph.
 StatusOr<std::optional<PlanBudget::Measured>>
 PlanBudget::check(const PrecisionPlan &plan,
                   const CompileOptions &planned) const {
@@ -332,12 +304,12 @@ PlanBudget::check(const PrecisionPlan &plan,
   bool hasLarge = llvm::any_of(checked->missed, [](const MissedFusion &missed) {
     return missed.what == "NotCompared";
   });
-  bool isDecoder = checked->compilation.kind == ModelKind::Decoder;
-  if (hasLarge || !isDecoder || !checked->problems.empty())
+  bool isUnknown = text.isOfGraph() && !asked.maxMemory.empty();
+  if (hasLarge || isUnknown || !checked->problems.empty())
     return std::optional<Measured>(); // compiling says what is wrong
   Measured found;
   found.fileBytes = double(checked->compilation.artifactBytes) +
-                    double(laterBytes(asked, plan, text));
+                    double(laterBytes(asked, plan, text.record));
   for (const ServingPart &part : checked->serving)
     found.residentBytes += double(part.bytes);
   if (!asked.maxLatency.empty()) {
@@ -378,10 +350,10 @@ PlanBudget::measure(const PrecisionPlan &plan) const {
   auto summary = compile(options);
   if (!summary.ok())
     return summary.status();
-  found.fileBytes =
-      double(summary->artifactBytes) + double(laterBytes(asked, plan, text));
+  found.fileBytes = double(summary->artifactBytes) +
+                    double(laterBytes(asked, plan, text.record));
   if (!asked.maxMemory.empty()) {
-    auto bytes = residentBytes(asked, options.output);
+    auto bytes = residentBytes(asked, text.samples.get(), options.output);
     if (!bytes.ok())
       return bytes.status();
     found.residentBytes = *bytes;

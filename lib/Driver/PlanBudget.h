@@ -7,10 +7,9 @@
 #ifndef QOPT_LIB_DRIVER_PLANBUDGET_H
 #define QOPT_LIB_DRIVER_PLANBUDGET_H
 
+#include "lib/Driver/CalibrationText.h"
 #include "lib/Driver/PrecisionAssignment.h"
-#include "qopt/Artifact.h"
 #include "qopt/Compiler.h"
-#include "runtime/ResidentMemory.h"
 #include <array>
 #include <optional>
 
@@ -35,19 +34,13 @@ CompileOptions withoutBudgets(CompileOptions options);
 /// InvalidArgument for one that cannot be read, or that the target has not.
 Status checkBudgetOptions(const CompileOptions &options);
 
-/// An artifact that was written for its sizes.
-StatusOr<std::shared_ptr<const Artifact>> openSized(const std::string &path);
-
-/// --batch sequences as long as the context of a decoder.
-runtime::ServedBatch servedBatch(const CompileOptions &options,
-                                 const Artifact &artifact);
-
 /// What of the options a choice is bounded by.
 class PlanBudget {
 public:
   /// `options` and `text`, which will be recorded, stay; `use` is what
-  /// --max-memory counts of the cache.
-  PlanBudget(const CompileOptions &options, const CalibrationRecord &text,
+  /// --max-memory counts of the cache. Of a graph it counts what samples of
+  /// `text` are worked on in.
+  PlanBudget(const CompileOptions &options, const CalibrationText &text,
              const CacheUse &use);
 
   /// Gives each weight and cache of `plan` that has alternatives the one with
@@ -104,7 +97,7 @@ private:
                                           const CompileOptions &options) const;
 
   const CompileOptions &asked;
-  const CalibrationRecord &text;
+  const CalibrationText &text;
   CacheUse use;
   std::vector<Limit> limits;
   PlanSizes chosenBounds;

@@ -185,6 +185,20 @@ Status Quantization::findScales(ModuleOp raised, const CalibrationStore &scales,
   return takeScales(raised, scales);
 }
 
+/// What a calibration on text has beside that of a graph.
+static Status checkGraphOptions(const CompileOptions &asked) {
+  if (!asked.maxLatency.empty())
+    return refuse("--max-latency is for the steps of a decoder, and the model "
+                  "is a graph; bound --bits, --max-size or --max-memory");
+  if (asked.moves > 0)
+    return refuse("--moves exchanges formats by the divergence of a decoder's "
+                  "predictions, and the model is a graph; leave it out");
+  if (asked.tune > 0)
+    return refuse("--tune follows the divergence of a decoder's predictions, "
+                  "and the model is a graph; leave it out");
+  return Status();
+}
+
 Status Quantization::readText(ModuleOp raised) {
   auto read = readCalibrationText(raised, asked, companions);
   if (!read.ok())
@@ -192,13 +206,8 @@ Status Quantization::readText(ModuleOp raised) {
   text = std::move(*read);
   if (notice && !text->record.sources.empty())
     notice(spellMix(*text));
-  if (text->isOfGraph() && hasBudget(asked))
-    return refuse("--bits and other budgets choose formats by the predictions "
-                  "of a decoder, and the model is a graph; give --weights, and "
-                  "--format for single weights");
-  if (text->isOfGraph() && asked.tune > 0)
-    return refuse("--tune follows the divergence of a decoder's predictions, "
-                  "and the model is a graph; leave it out");
+  if (text->isOfGraph())
+    QOPT_RETURN_IF_ERROR(checkGraphOptions(asked));
   int64_t count = text->samples->count();
   std::string what =
       text->isOfGraph()
@@ -291,7 +300,7 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
         chooseFormats(decided, none, leastSizes(decided, none)));
     QOPT_RETURN_IF_ERROR(scores.put(scoresEntry, toJson(decided)));
   }
-  if (choosesCaches(asked))
+  if (choosesCaches(asked) && !decided.caches.empty())
     QOPT_RETURN_IF_ERROR(scoreCaches(raised, scores, progress));
   if (choosesActivations(asked))
     QOPT_RETURN_IF_ERROR(scoreActivations(raised, scores, progress));
@@ -306,7 +315,7 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
   }
   if (!asked.maxLatency.empty())
     QOPT_RETURN_IF_ERROR(priceFormats(raised, asked, progress, decided));
-  PlanBudget budget(asked, text->record, *use);
+  PlanBudget budget(asked, *text, *use);
   if (Status status = budget.choose(progress, decided); !status.ok()) {
     forgetSteps();
     return status;
@@ -393,6 +402,12 @@ Status Quantization::score(ModuleOp raised, const CalibrationStore &codes,
   auto model = cut(**reference);
   if (!model.ok())
     return model.status();
+  if (text->isOfGraph()) // which may have operations without gradients
+    if (std::string reason = (*model)->whyNoGradients(); !reason.empty())
+      return refuse("--bits and other budgets choose formats by gradients, and "
+                    "the model has none: " +
+                    reason +
+                    "; give --weights, and --format for single weights");
   auto gradients = ModelGradients::forward(**model, progress);
   if (!gradients.ok())
     return gradients.status();

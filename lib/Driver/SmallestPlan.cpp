@@ -1,6 +1,7 @@
 // What formats can be chosen from, and the plan that takes the least of them:
 // all that is known of a budget before weights are read.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/QOptOps.h"
 #include "lib/Driver/CacheOption.h"
 #include "lib/Driver/CacheScores.h"
 #include "lib/Driver/HostModels.h"
@@ -36,7 +37,13 @@ StatusOr<OwningOpRef<ModuleOp>> Quantization::listChoices(ModuleOp raised) {
       fixed.insert(weight.name);
   CompileOptions all = asked;
   all.weights = "int8";
-  if (all.embedding.empty())
+  bool hasTable = raised
+                      .walk([](ir::WeightUserOpInterface user) {
+                        return user.looksUpRows() ? WalkResult::interrupt()
+                                                  : WalkResult::advance();
+                      })
+                      .wasInterrupted();
+  if (all.embedding.empty() && hasTable)
     all.embedding = "int8";
   auto reference = quantizedForHost(raised, all);
   if (!reference.ok())
@@ -125,7 +132,7 @@ Quantization::missedBudgets(const CheckSummary &smallest) const {
   double resident = 0;
   for (const ServingPart &part : smallest.serving)
     resident += double(part.bytes);
-  return PlanBudget(asked, decided.calibration, CacheUse())
+  return PlanBudget(asked, *text, CacheUse())
       .missedBy(decided, double(smallest.compilation.artifactBytes), resident);
 }
 

@@ -20,6 +20,7 @@ CompileOptions plannedOptions(const CompileOptions &asked) {
   options.model = asked.model;
   options.tokenizer = asked.tokenizer;
   options.kind = asked.kind;
+  options.inputs = asked.inputs;
   options.target = asked.target;
   options.architectures = asked.architectures;
   options.cpu = asked.cpu;

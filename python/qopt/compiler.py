@@ -185,13 +185,12 @@ def compile(
                  layers read meanwhile, "quantized" (what those ahead make with their codes) or "original"
     tune         behind that so many steps of gradient descent on the KL divergence over scales and norms
     store        a folder in which the work of `calibrate` is kept, so that a run that was ended goes on
-    bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which
-                 all together do least harm; max_size: the same for the artifact, "1.2GB" or bytes; max_memory: for what
-                 a decoder takes while it serves `batch` sequences as long as `context`; max_latency: for the predicted
-                 time of a decode step at `context` on the slowest GPU of `arch`, "2.1ms", or on the host, whose rates
-                 bench/describe_host measures (host_rates: its file); without `kv` these two choose the caches
-                 of layers from `kv_candidates`, too; moves: so many exchanges of formats are measured as KL behind the
-                 choice
+    bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which all
+                 together do least harm; max_size: the same for the artifact, "1.2GB" or bytes; max_memory: for what a
+                 decoder takes while it serves `batch` sequences as long as `context`, or a graph `batch` samples; max_latency: for the predicted time of
+                 a decode step at `context` on the slowest GPU of `arch`, "2.1ms", or on the host, whose rates bench/describe_host
+                 measures (host_rates: its file); without `kv` these two choose the caches
+                 of layers from `kv_candidates`, too; moves: so many exchanges of formats are measured as KL behind the choice
     plan         a file of `save_plan`: the format of every weight, its cost and what others would have cost
     validate     a text file or several, or "NAME=PATH": the artifact is measured on each and all, on the host, beside
                  the unquantized model

@@ -3,58 +3,16 @@
 import json
 
 import numpy as np
-import onnx
 import pytest
-import qopt
+from graph_inputs import distance, divergence, inputs_of, outputs_of
 
 USAGE, BAD_MODEL = 2, 3
 F32 = ("--embedding", "f32")  # of models that have one
-SAMPLES = 40
 
 
-def inputs_of(family, seed, samples=SAMPLES):
-    """Random inputs with an axis of samples in front of the model's own batch."""
-    random = np.random.default_rng(seed)
-    if family == "vit":
-        return {"pixel_values": random.standard_normal((samples, 3, 32, 32), np.float32)}
-    ids = random.integers(0, 90, (samples, 14))
-    arrays = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-    if family == "bert":
-        arrays["token_type_ids"] = np.zeros_like(ids)
-    return arrays
-
-
-def outputs_of(artifact, arrays):
-    """Of all samples as one batch."""
-    return qopt.load(artifact).run(arrays)
-
-
-def distance(found, expected):
-    """The mean square of the error beside that of the output, over all outputs."""
-    return np.mean([np.mean((found[name] - y) ** 2) / np.mean(y**2) for name, y in expected.items()])
-
-
-@pytest.fixture(scope="module")
-def models(tool, shared, tmp_path_factory):
-    """The path of a family's model, and a folder with f32.qopt and calib.npz."""
-    known = {}
-
-    def get(family, exporter="optimum"):
-        name = f"{family}-{exporter}"
-        if name not in known:
-            folder = tmp_path_factory.mktemp(name)
-            model = shared / "zoo/families" / name / "model.onnx"
-            tool("qopt-compile", model, "--activations", "f32", "-o", folder / "f32.qopt")
-            np.savez(folder / "calib.npz", **inputs_of(family, 1))
-            known[name] = model, folder
-        return known[name]
-
-    return get
-
-
-def errors(tool, models, family, exporter, weights, *options):
+def errors(tool, graphs, family, exporter, weights, *options):
     """Of weights that are rounded to nearest, and of calibrated ones, on inputs of another seed."""
-    model, folder = models(family, exporter)
+    model, folder = graphs(family, exporter)
     fresh = inputs_of(family, 2, 64)
     expected = outputs_of(folder / "f32.qopt", fresh)
     common = ("--weights", weights, *(() if family == "vit" else F32))
@@ -70,14 +28,14 @@ def errors(tool, models, family, exporter, weights, *options):
     ("family", "exporter"),
     [("distilbert", "optimum"), ("distilbert", "dynamo"), ("bert", "dynamo"), ("vit", "optimum"), ("vit", "dynamo")],
 )
-def test_calibrated_weights_are_nearer_than_rounded_ones(tool, models, family, exporter):
-    rounded, calibrated = errors(tool, models, family, exporter, "int4")
+def test_calibrated_weights_are_nearer_than_rounded_ones(tool, graphs, family, exporter):
+    rounded, calibrated = errors(tool, graphs, family, exporter, "int4")
     assert 0 < calibrated < 0.9 * rounded, (rounded, calibrated)
 
 
-def test_the_golden_outputs_are_nearer(tool, models, shared):
+def test_the_golden_outputs_are_nearer(tool, graphs, shared):
     """What PyTorch computed, of rows without padding."""
-    model, folder = models("distilbert")
+    model, folder = graphs("distilbert")
     golden = dict(np.load(model.parent / "golden.npz"))
     valid = golden["in.attention_mask"].astype(bool)
     inputs = {name[3:]: x for name, x in golden.items() if name.startswith("in.")}
@@ -89,46 +47,6 @@ def test_the_golden_outputs_are_nearer(tool, models, shared):
         run = outputs_of(folder / f"{name}.qopt", inputs)
         found[name] = np.mean([np.mean((run[key] - y)[valid] ** 2) for key, y in outputs.items()])
     assert found["best"] < found["rtn"], found
-
-
-@pytest.fixture(scope="module")
-def classifier(models, tool, tmp_path_factory):
-    """distilbert with a head of 24 classes on its first token, and its inputs."""
-    path, _ = models("distilbert", "dynamo")
-    model = onnx.load(path)
-    random = np.random.default_rng(7)
-    weight = random.standard_normal((64, 24)).astype(np.float32)
-    graph = model.graph
-    graph.initializer.extend(
-        [
-            onnx.numpy_helper.from_array(np.array(0, np.int64), "first"),
-            onnx.numpy_helper.from_array(weight * 0.5, "classes.weight"),
-            onnx.numpy_helper.from_array(np.zeros(24, np.float32), "classes.bias"),
-        ]
-    )
-    hidden = graph.output[0].name
-    graph.node.extend(
-        [
-            onnx.helper.make_node("Gather", [hidden, "first"], ["pooled"], axis=1),
-            onnx.helper.make_node("Gemm", ["pooled", "classes.weight", "classes.bias"], ["logits"]),
-        ]
-    )
-    del graph.output[:]
-    graph.output.append(onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["batch", 24]))
-    folder = tmp_path_factory.mktemp("classifier")
-    onnx.save(model, folder / "model.onnx")
-    np.savez(folder / "calib.npz", **inputs_of("distilbert", 3, 128))
-    tool("qopt-compile", folder / "model.onnx", "--activations", "f32", "-o", folder / "f32.qopt")
-    return folder
-
-
-def divergence(found, expected):
-    def log_softmax(x):
-        x = x - x.max(-1, keepdims=True)
-        return x - np.log(np.exp(x).sum(-1, keepdims=True))
-
-    p, q = log_softmax(expected["logits"]), log_softmax(found["logits"])
-    return float(np.mean((np.exp(p) * (p - q)).sum(-1)))
 
 
 def test_classes_are_calibrated_by_their_divergence(tool, classifier):
@@ -148,9 +66,9 @@ def test_classes_are_calibrated_by_their_divergence(tool, classifier):
     assert found["best"] < found["gptq"] < found["rtn"], found
 
 
-def test_static_scales_of_activations_are_measured(tool, models):
+def test_static_scales_of_activations_are_measured(tool, graphs):
     """W8A8 with one scale a tensor: its weights' rounding and that of activations together stay small."""
-    model, folder = models("bert", "dynamo")
+    model, folder = graphs("bert", "dynamo")
     fresh = inputs_of("bert", 2, 64)
     expected = outputs_of(folder / "f32.qopt", fresh)
     options = ("--weights", "int8", *F32, "--calibrate", folder / "calib.npz", "--algorithm", "rtn")
@@ -162,8 +80,8 @@ def test_static_scales_of_activations_are_measured(tool, models):
     assert 0 < found["int8"] < found["int8_tensor"] < 3e-3, found
 
 
-def test_a_second_run_is_free_and_has_the_same_bytes(tool, models, tmp_path):
-    model, folder = models("distilbert")
+def test_a_second_run_is_free_and_has_the_same_bytes(tool, graphs, tmp_path):
+    model, folder = graphs("distilbert")
     options = ("--weights", "int4", "--calibrate", folder / "calib.npz")
     for name, store, threads in (("a", "one", 2), ("b", "one", 2), ("c", "other", 1)):
         more = ("--store", tmp_path / store, "--threads", threads, "-o", tmp_path / f"{name}.qopt")
@@ -172,8 +90,8 @@ def test_a_second_run_is_free_and_has_the_same_bytes(tool, models, tmp_path):
     assert first == again == alone
 
 
-def test_sources_of_a_manifest_share_the_samples(tool, models, tmp_path):
-    model, _ = models("distilbert")
+def test_sources_of_a_manifest_share_the_samples(tool, graphs, tmp_path):
+    model, _ = graphs("distilbert")
     for name, seed in (("a", 5), ("b", 6)):
         np.savez(tmp_path / f"{name}.npz", **inputs_of("distilbert", seed))
     sources = [{"path": "a.npz", "weight": 3}, {"path": "b.npz", "slice": "stress"}]
@@ -189,8 +107,8 @@ def test_sources_of_a_manifest_share_the_samples(tool, models, tmp_path):
     )
 
 
-def test_few_samples_serve_and_it_is_said(tool, models, tmp_path):
-    model, _ = models("distilbert")
+def test_few_samples_serve_and_it_is_said(tool, graphs, tmp_path):
+    model, _ = graphs("distilbert")
     np.savez(tmp_path / "few.npz", **inputs_of("distilbert", 5, 3))
     done = tool(
         "qopt-compile", model, "--weights", "int4", "--calibrate", tmp_path / "few.npz", "-o", tmp_path / "m.qopt"
@@ -198,9 +116,9 @@ def test_few_samples_serve_and_it_is_said(tool, models, tmp_path):
     assert "calibration has 3 samples, and none is held out" in done.stderr
 
 
-def test_an_axis_of_samples_may_stand_ahead_of_the_batch(tool, models, tmp_path):
+def test_an_axis_of_samples_may_stand_ahead_of_the_batch(tool, graphs, tmp_path):
     """Rows of one and batches of one are the same samples."""
-    model, _ = models("distilbert")
+    model, _ = graphs("distilbert")
     arrays = inputs_of("distilbert", 5)
     np.savez(tmp_path / "rows.npz", **arrays)
     np.savez(tmp_path / "batches.npz", **{name: x[:, None] for name, x in arrays.items()})
@@ -213,8 +131,8 @@ def test_an_axis_of_samples_may_stand_ahead_of_the_batch(tool, models, tmp_path)
 
 
 @pytest.mark.usefixtures("ptx_only")
-def test_a_gpu_gets_the_same_codes(tool, models, tmp_path):
-    model, folder = models("distilbert")
+def test_a_gpu_gets_the_same_codes(tool, graphs, tmp_path):
+    model, folder = graphs("distilbert")
     np.savez(tmp_path / "in.npz", **inputs_of("distilbert", 2, 4))
     expected = outputs_of(folder / "f32.qopt", inputs_of("distilbert", 2, 4))
     found = []
@@ -272,8 +190,8 @@ def broken(**changes):
         (lambda path: path.write_bytes(b"PK nothing"), BAD_MODEL, "is no .npz file"),
     ],
 )
-def test_arrays_that_do_not_serve_are_refused(tool, models, tmp_path, write, code, message):
-    model, _ = models("distilbert")
+def test_arrays_that_do_not_serve_are_refused(tool, graphs, tmp_path, write, code, message):
+    model, _ = graphs("distilbert")
     write(tmp_path / "inputs.npz")
     options = ("--weights", "int4", "--calibrate", tmp_path / "inputs.npz", "-o", tmp_path / "m.qopt")
     done = tool("qopt-compile", model, *options, check=False)
@@ -281,8 +199,8 @@ def test_arrays_that_do_not_serve_are_refused(tool, models, tmp_path, write, cod
     assert done.stderr.count("error: ") == 1 and not (tmp_path / "m.qopt").exists()
 
 
-def test_inputs_that_are_no_numbers_are_refused(tool, models, tmp_path):
-    model, _ = models("vit", "dynamo")
+def test_inputs_that_are_no_numbers_are_refused(tool, graphs, tmp_path):
+    model, _ = graphs("vit", "dynamo")
     arrays = inputs_of("vit", 1, 8)
     arrays["pixel_values"][5, 0, 3, 3] = np.nan
     np.savez(tmp_path / "x.npz", **arrays)
@@ -291,13 +209,11 @@ def test_inputs_that_are_no_numbers_are_refused(tool, models, tmp_path):
     assert done.returncode == USAGE and 'has a NaN in sample 5 of "pixel_values"' in done.stderr
 
 
-def test_texts_are_for_decoders_and_arrays_for_graphs(tool, models, stories, tmp_path):
-    model, folder = models("distilbert")
+def test_texts_are_for_decoders_and_arrays_for_graphs(tool, graphs, stories, tmp_path):
+    model, folder = graphs("distilbert")
     (tmp_path / "t.txt").write_text("Once upon a time")
     output = ("-o", tmp_path / "m.qopt")
     done = tool("qopt-compile", model, "--weights", "int4", "--calibrate", tmp_path / "t.txt", *output, check=False)
     assert done.returncode == USAGE and "is given for a graph, which reads no text" in done.stderr
     done = tool("qopt-compile", stories, "--weights", "int4", "--calibrate", folder / "calib.npz", *output, check=False)
     assert done.returncode == USAGE and "has inputs of a graph, but the model is a decoder" in done.stderr
-    done = tool("qopt-compile", model, "--bits", 5, "--calibrate", folder / "calib.npz", *output, check=False)
-    assert done.returncode == USAGE and "choose formats by the predictions of a decoder" in done.stderr

@@ -64,8 +64,10 @@ static void printMemory(const CheckSummary &check, bool gpu) {
   if (isDecoder(check))
     std::printf(", %lld sequence%s of %lld positions\n", (long long)check.batch,
                 check.batch == 1 ? "" : "s", (long long)check.context);
-  else
-    std::printf(", and what the sizes of its inputs need\n");
+  else // known where there are samples of its inputs
+    std::printf("%s\n", check.serving.size() > 1
+                            ? ""
+                            : ", and what the sizes of its inputs need");
   for (const ServingPart &part : check.serving)
     if (part.bytes)
       std::printf("    %s: %s\n", part.what.c_str(),

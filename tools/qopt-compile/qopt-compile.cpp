@@ -219,11 +219,12 @@ void declareBudgets(CLI::App &app, Arguments &arguments) {
       ->needs(calibrate);
   add("--max-memory", o.maxMemory,
       "the same for what a decoder takes in memory, weights, cache and "
-      "steps, with sequences as long as --context: 8GB")
+      "steps, with sequences as long as --context, or a graph with samples "
+      "of --calibrate: 8GB")
       ->needs(calibrate);
   add("--batch", o.batch,
-      "with --max-memory, --max-latency or --check: sequences that are served "
-      "at once")
+      "with --max-memory, --max-latency or --check: sequences, or samples of a "
+      "graph, that are served at once")
       ->check(cli::between(1, 1 << 16));
   add("--max-latency", o.maxLatency,
       "the same for the predicted time of a decode step of --batch sequences, "
