@@ -1,5 +1,5 @@
-"""Inputs of the zoo's encoders and vision models (conftest.py: `graphs`, `classifier`), and how far outputs are from those
-of the model in f32: by numpy alone."""
+"""Inputs of the zoo's encoders and vision models (conftest.py: `graphs`, `classifier`), and how far outputs are from
+those of the model in f32: by numpy alone."""
 
 import numpy as np
 import qopt

@@ -26,9 +26,16 @@ struct LayerBlame {
 };
 
 struct BlameSummary {
+  /// Of a graph every divergence is its loss instead: the mean over outputs of
+  /// the KL of a row, or of half of the error (OutputSummary). There is no
+  /// perplexity, and no floor: the same model gives the same outputs.
+  bool isOfGraph = false;
   std::string device;    ///< what the models ran on, for people
   double divergence = 0; ///< mean KL(unquantized || model) in nats
   double perplexity = 0; ///< the model's
+  /// Of a graph: the root of the mean square of its outputs' elements, the mean
+  /// over outputs; tells models apart.
+  double outputSize = 0;
   /// The divergence with the weights of all layers restored: what activations,
   /// cache and arithmetic lose.
   double restored = 0;

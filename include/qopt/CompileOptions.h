@@ -135,7 +135,8 @@ struct CompileOptions {
   /// limit.
   std::string maxSize;
   /// For what a decoder takes in memory while it serves `batch` sequences as
-  /// long as the context: weights, cache, steps.
+  /// long as the context: weights, cache, steps; of a graph weights and what it
+  /// works in with `batch` samples of `calibrate`.
   std::string maxMemory;
   int64_t batch = 1;
   /// For the predicted time of a decode step of `batch` sequences, as long as
@@ -163,10 +164,14 @@ struct CompileOptions {
   /// texts of `validate` together and on each of them: of the mean KL
   /// divergence in nats, of the perplexity in percent above the unquantized
   /// model's, of the tokens with the same first choice in percent. Where one is
-  /// missed nothing is written.
-  std::optional<double> mostDivergence, mostPerplexityIncrease, leastSameTop;
-  /// Texts to measure that on, "PATH" or "NAME=PATH"; empty: the part of
-  /// `calibrate` that no algorithm sees. Measured without limits, too.
+  /// missed nothing is written. Of a graph the divergence and first choices are
+  /// those of each output that is logits, and the error, the square of it
+  /// beside that of the unquantized model's output, is limited of every one.
+  std::optional<double> mostDivergence, mostPerplexityIncrease, leastSameTop,
+      mostError;
+  /// Texts, or inputs of a graph (.npz), to measure that on, "PATH" or
+  /// "NAME=PATH"; empty: the part of `calibrate` that no algorithm sees.
+  /// Measured without limits, too.
   std::vector<std::string> validate;
   bool keep = false; ///< write what misses a limit, too
 

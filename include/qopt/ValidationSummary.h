@@ -31,11 +31,30 @@ struct SliceSummary {
   double sameTop = 0; ///< percent of tokens with the same first choice
 };
 
+/// What was found of one output of a graph, on the samples of one file or all.
+struct OutputSummary {
+  std::string slice; ///< "all", or the name of the samples
+  std::string output;
+  int64_t samples = 0;
+  int64_t rows = 0; ///< of the output, of all samples
+  /// Sum of the squares of its error, beside that of the unquantized model's
+  /// output; the interval is drawn from samples.
+  double error = 0, errorLow = 0, errorHigh = 0;
+  /// Whether rows are predictions: the name has "logits". Else what follows
+  /// are zeros; as of a slice, with rows for tokens.
+  bool hasLogits = false;
+  double divergence = 0, divergenceLow = 0, divergenceHigh = 0;
+  double divergence99 = 0, mostDivergence = 0;
+  double sameTop = 0;
+};
+
 /// One limit on one slice.
 struct GateSummary {
-  std::string option; ///< "max-kl", "max-perplexity-increase", "min-top1"
+  /// "max-kl", "max-perplexity-increase", "min-top1", "max-error"
+  std::string option;
   std::string slice;
   double limit = 0, value = 0;
+  std::string output = {}; ///< of a graph: the one that is limited
 
   bool isLeast() const { return option == "min-top1"; }
   /// A value that is no number misses every limit.
@@ -45,9 +64,11 @@ struct GateSummary {
 struct ValidationSummary {
   std::string device; ///< what the model ran on, for people
   std::vector<ValidationText> texts;
-  std::vector<SliceSummary> slices; ///< all, then each text where there are two
-  std::vector<GateSummary> gates;   ///< each on each slice
-  uint64_t seed = 0;                ///< of the intervals
+  /// Of a decoder: all, then each text where there are two.
+  std::vector<SliceSummary> slices;
+  std::vector<OutputSummary> outputs; ///< the same of each output of a graph
+  std::vector<GateSummary> gates;     ///< each on each slice
+  uint64_t seed = 0;                  ///< of the intervals
 
   bool isMet() const {
     for (const GateSummary &gate : gates)

@@ -99,6 +99,7 @@ recordedOptions(const CompileOptions &options) {
       {"lm-head", options.lmHead},
       {"keep", options.keep ? "true" : ""},
       {"batch", options.batch > 1 ? std::to_string(options.batch) : ""},
+      {"max-error", spellLimit(options.mostError)},
       {"max-kl", spellLimit(options.mostDivergence)},
       {"host-rates", llvm::sys::path::filename(options.hostRates).str()},
       {"max-latency", options.maxLatency},

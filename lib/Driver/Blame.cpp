@@ -23,10 +23,12 @@ constexpr int64_t floorStep = 16;
 constexpr size_t mostLogitBytes = size_t(1) << 29;
 
 Blame::Blame(ModuleOp raised, const CompileOptions &chosen,
-             const Companions &companions, TokenWindows windows)
+             const Companions &companions, TokenWindows windows,
+             std::optional<ValidationSamples> samples)
     : raised(raised), device(measuredOn(chosen)),
       options(chosen.target == TargetDevice::Host ? chosen : onHost(chosen)),
-      companions(companions), windows(std::move(windows)) {}
+      companions(companions), windows(std::move(windows)),
+      samples(std::move(samples)) {}
 
 /// What all names begin with, up to a separator: "model.layers.3"; where there
 /// is no such, the first and the last.
@@ -125,14 +127,14 @@ StatusOr<OwningOpRef<ModuleOp>> Blame::restored(ArrayRef<std::string> weights,
 
 StatusOr<Blame::Distance> Blame::distanceOf(ModuleOp model,
                                             eval::ReferenceLogits &reference,
-                                            int64_t floorChunk) const {
+                                            Floor floor) const {
   auto engine = engineOf(model, options, companions);
   if (!engine.ok())
     return engine.status();
   eval::EvaluationInputs inputs{windows};
   inputs.reference = &reference;
   inputs.threads = int(options.threads);
-  inputs.floorChunk = floorChunk;
+  inputs.floorChunk = floor == Floor::With ? floorStep : 0;
   auto found = eval::evaluate(**engine, inputs);
   if (!found.ok())
     return found.status();
@@ -142,47 +144,80 @@ StatusOr<Blame::Distance> Blame::distanceOf(ModuleOp model,
       found->all.floor ? found->all.floor->agreement->divergence.value : 0};
 }
 
+StatusOr<Blame::Distance> Blame::distanceOf(ModuleOp model,
+                                            Session &reference) const {
+  auto session = sessionOf(model, options, companions);
+  if (!session.ok())
+    return session.status();
+  eval::GraphInputs inputs;
+  inputs.samples = samples->count();
+  inputs.model = samples->run(**session);
+  inputs.reference = samples->run(reference);
+  auto found = eval::evaluate(inputs);
+  if (!found.ok())
+    return found.status();
+  return Distance{found->all.loss(), 0, 0, found->all.size()};
+}
+
 StatusOr<BlameSummary> Blame::measure(ModuleOp quantized,
                                       const Progress &progress) {
   QOPT_RETURN_IF_ERROR(findLayers());
   auto unquantized = quantizedModel(raised, unquantizedFormats());
   if (!unquantized.ok())
     return unquantized.status();
+  if (samples) {
+    auto reference = sessionOf(**unquantized, options, companions);
+    if (!reference.ok())
+      return reference.status();
+    return measureWith(
+        [&](ModuleOp model, Floor) { return distanceOf(model, **reference); },
+        quantized, progress);
+  }
   auto reference = engineOf(**unquantized, options, companions);
   if (!reference.ok())
     return reference.status();
   eval::EngineLogits computed(**reference, windows);
   eval::KeptLogits logits(computed, mostLogitBytes);
+  return measureWith(
+      [&](ModuleOp model, Floor floor) {
+        return distanceOf(model, logits, floor);
+      },
+      quantized, progress);
+}
+
+StatusOr<BlameSummary> Blame::measureWith(const Measure &measure,
+                                          ModuleOp quantized,
+                                          const Progress &progress) {
   size_t done = 0;
   auto distance = [&](ArrayRef<std::string> weights,
-                      int64_t floorChunk) -> StatusOr<Distance> {
+                      Floor floor) -> StatusOr<Distance> {
     if (progress)
       progress("restoring layers",
                double(done++) / double(2 * layers.size() + 1));
     auto model = restored(weights, quantized);
     if (!model.ok())
       return model.status();
-    return distanceOf(**model, logits, floorChunk);
+    return measure(**model, floor);
   };
-  auto own = distance({}, floorStep);
+  auto own = distance({}, Floor::With);
   if (!own.ok())
     return own.status();
   std::vector<std::string> all;
   for (LayerBlame &layer : layers) {
     llvm::append_range(all, layer.weights);
-    auto found = distance(layer.weights, 0);
+    auto found = distance(layer.weights, Floor::Without);
     if (!found.ok())
       return found.status();
     layer.divergence = found->divergence;
     layer.recovered = own->divergence - found->divergence;
   }
-  auto rest = distance(all, 0);
+  auto rest = distance(all, Floor::Without);
   if (!rest.ok())
     return rest.status();
   ArrayRef<std::string> behind(all);
   for (LayerBlame &layer : layers) {
     behind = behind.drop_front(layer.weights.size());
-    auto found = behind.empty() ? own : distance(behind, 0);
+    auto found = behind.empty() ? own : distance(behind, Floor::Without);
     if (!found.ok())
       return found.status();
     layer.added = found->divergence;
@@ -190,8 +225,16 @@ StatusOr<BlameSummary> Blame::measure(ModuleOp quantized,
   llvm::sort(layers, [](const LayerBlame &a, const LayerBlame &b) {
     return std::tie(b.recovered, a.weights) < std::tie(a.recovered, b.weights);
   });
-  return BlameSummary{device,           own->divergence, own->perplexity,
-                      rest->divergence, own->floor,      layers};
+  BlameSummary summary;
+  summary.isOfGraph = samples.has_value();
+  summary.device = device;
+  summary.divergence = own->divergence;
+  summary.perplexity = own->perplexity;
+  summary.outputSize = own->outputSize;
+  summary.restored = rest->divergence;
+  summary.floor = own->floor;
+  summary.layers = layers;
+  return summary;
 }
 
 } // namespace qopt::driver

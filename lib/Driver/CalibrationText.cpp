@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/CalibrationText.h"
+#include "lib/Calibrate/GraphSamples.h"
 #include "lib/Driver/CalibrationManifest.h"
 #include "lib/Driver/Curvature.h"
 #include "lib/Driver/DecoderContext.h"
-#include "lib/Driver/GraphSamples.h"
+#include "lib/Driver/GraphInputs.h"
 #include "lib/Driver/TextReader.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "runtime/PrintableText.h"
@@ -109,7 +110,7 @@ static StatusOr<CalibrationText> readTexts(const TextReader &reader,
       manifest, digests, options,
       [&](const ManifestSource &source,
           int64_t tokens) -> StatusOr<SourceCount> {
-        if (isArrayFile(source.path))
+        if (calibrate::isArrayFile(source.path))
           return refuseSource(source, "has inputs of a graph, but the model is "
                                       "a decoder; expected a text or .npy");
         auto found =
@@ -159,11 +160,11 @@ static StatusOr<CalibrationText> readDecoderText(ModuleOp module,
 
 /// Arrays for the inputs of a graph.
 static StatusOr<CalibrationText>
-readGraphArrays(func::FuncOp graph, const CompileOptions &options) {
-  GraphSamplesReader reader(graph);
+readGraphArrays(ModuleOp module, const CompileOptions &options) {
+  calibrate::GraphSamplesReader reader(graphInputs(module), "--calibrate");
   auto read = [&](const ManifestSource &source,
                   int64_t tokens) -> StatusOr<SourceCount> {
-    if (!isArrayFile(source.path))
+    if (!calibrate::isArrayFile(source.path))
       return refuseSource(source,
                           "is given for a graph, which reads no text; expected "
                           "a .npz with an array for each of its inputs, "
@@ -196,6 +197,8 @@ readGraphArrays(func::FuncOp graph, const CompileOptions &options) {
     result.record = recordOf(options, std::move(found->sha256));
   }
   result.samples = reader.samples();
+  for (const TensorSpec &output : graphOutputs(module))
+    result.outputs.push_back(output.name);
   return result;
 }
 
@@ -203,8 +206,8 @@ StatusOr<CalibrationText> readCalibrationText(ModuleOp module,
                                               const CompileOptions &options,
                                               const Companions &companions) {
   if (!decoderStep(module))
-    return readGraphArrays(*module.getOps<func::FuncOp>().begin(), options);
-  if (isArrayFile(options.calibrate))
+    return readGraphArrays(module, options);
+  if (calibrate::isArrayFile(options.calibrate))
     return Status(StatusCode::InvalidArgument,
                   "--calibrate: \"" + options.calibrate +
                       "\" has inputs of a graph, but the model is a decoder; "

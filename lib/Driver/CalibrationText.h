@@ -17,6 +17,7 @@ namespace qopt::driver {
 struct CalibrationText {
   std::shared_ptr<const calibrate::CalibrationSamples> samples;
   TokenWindows tokens; ///< the same of a decoder, whose samples are windows
+  std::vector<std::string> outputs; ///< of a graph, by name
   CalibrationRecord record;
 
   bool isOfGraph() const { return tokens.count() == 0; }

@@ -21,7 +21,8 @@ static Status checkOptions(const CompileOptions &options) {
       {"--validate", !options.validate.empty()},
       {"--max-kl", options.mostDivergence.has_value()},
       {"--max-perplexity-increase", options.mostPerplexityIncrease.has_value()},
-      {"--min-top1", options.leastSameTop.has_value()}};
+      {"--min-top1", options.leastSameTop.has_value()},
+      {"--max-error", options.mostError.has_value()}};
   for (const auto &[name, isGiven] : given)
     if (isGiven)
       return Status(StatusCode::InvalidArgument,

@@ -181,7 +181,7 @@ public:
   /// Behind the stage quantize.
   StatusOr<BlameSummary> blame(const Progress &progress) {
     driver::Blame blame(*raised, quantization->options(), companions,
-                        std::move(blameWindows));
+                        std::move(blameWindows), std::move(blameSamples));
     auto found = blame.measure(*module, progress);
     if (!found.ok())
       return diagnostics.status(found.status().code(),
@@ -299,7 +299,18 @@ private:
 
   /// What the stage quantize is to do, and what the result is measured on.
   Status chooseFormats(ModuleOp raised, const Progress &progress) {
-    if (purpose == Purpose::Blame || driver::wantsValidation(options)) {
+    bool isMeasured =
+        purpose == Purpose::Blame || driver::wantsValidation(options);
+    if (isMeasured && summary.kind != ModelKind::Decoder) {
+      auto samples = driver::readValidationSamples(
+          raised, options, quantization->calibrationText());
+      if (!samples.ok())
+        return samples.status();
+      if (purpose == Purpose::Blame)
+        blameSamples = std::move(*samples);
+      else
+        validation.emplace(std::move(*samples), companions);
+    } else if (isMeasured) {
       auto texts = driver::readValidationTexts(raised, options, companions,
                                                quantization->calibrationText());
       if (!texts.ok())
@@ -419,6 +430,7 @@ private:
   std::optional<driver::Quantization> quantization; ///< from its stage on
   std::optional<driver::Validation> validation;     ///< where it is asked for
   TokenWindows blameWindows; ///< where layers are to be blamed
+  std::optional<driver::ValidationSamples> blameSamples; ///< of a graph
   OwningOpRef<ModuleOp> module;
   import::ImportReport report; ///< of a check
   std::vector<MissedFusion> missed;
@@ -523,9 +535,10 @@ StatusOr<BlameSummary> blame(const CompileOptions &options,
   if (options.validate.empty() && options.calibrate.empty() &&
       options.plan.empty())
     return Status(StatusCode::InvalidArgument,
-                  "--blame is measured on a text; give one as --validate");
+                  "--blame is measured on a text, or on inputs of a graph; "
+                  "give them as --validate");
   if (options.mostDivergence || options.mostPerplexityIncrease ||
-      options.leastSameTop)
+      options.leastSameTop || options.mostError)
     return Status(StatusCode::InvalidArgument,
                   "limits of quality are for artifacts, and --blame writes "
                   "none; leave them out");

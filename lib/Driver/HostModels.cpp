@@ -56,16 +56,40 @@ StatusOr<std::unique_ptr<Engine>> openEngine(const std::string &path,
   return Engine::create(*artifact, engine);
 }
 
-StatusOr<std::unique_ptr<Engine>> engineOf(ModuleOp module,
-                                           const CompileOptions &options,
-                                           const Companions &companions) {
+StatusOr<std::unique_ptr<Session>> openSession(const std::string &path,
+                                               const CompileOptions &options) {
+  auto artifact = Artifact::open(path, OpenOptions{.trust = true});
+  if (!artifact.ok())
+    return artifact.status();
+  return Session::create(*artifact, {.threads = int(options.threads)});
+}
+
+/// Writes the artifact of a module and has it opened by `open`.
+template <typename Runner>
+static StatusOr<std::unique_ptr<Runner>>
+runnerOf(ModuleOp module, const CompileOptions &options,
+         const Companions &companions,
+         StatusOr<std::unique_ptr<Runner>> (*open)(const std::string &,
+                                                   const CompileOptions &)) {
   codegen::TemporaryFolder folder("qopt-validate");
   QOPT_RETURN_IF_ERROR(folder.made());
   CompileOptions own = onHost(options);
   own.output = folder.file("model.qopt");
   QOPT_RETURN_IF_ERROR(buildForHost(module, {own, companions}));
   // Written by this process a moment ago; a mapped file stays readable.
-  return openEngine(own.output, options);
+  return open(own.output, options);
+}
+
+StatusOr<std::unique_ptr<Engine>> engineOf(ModuleOp module,
+                                           const CompileOptions &options,
+                                           const Companions &companions) {
+  return runnerOf(module, options, companions, openEngine);
+}
+
+StatusOr<std::unique_ptr<Session>> sessionOf(ModuleOp module,
+                                             const CompileOptions &options,
+                                             const Companions &companions) {
+  return runnerOf(module, options, companions, openSession);
 }
 
 } // namespace qopt::driver

@@ -1,4 +1,4 @@
-// Decoders that the compiler itself runs, on this machine, to measure what a
+// Models that the compiler itself runs, on this machine, to measure what a
 // choice does: the model as the file has it, and what stands for an artifact.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_HOSTMODELS_H
@@ -10,6 +10,7 @@
 #include "passes/Pipelines.h"
 #include "qopt/CompileOptions.h"
 #include "qopt/Engine.h"
+#include "qopt/Session.h"
 #include <memory>
 #include <string>
 
@@ -38,6 +39,13 @@ StatusOr<std::unique_ptr<Engine>> openEngine(const std::string &path,
 StatusOr<std::unique_ptr<Engine>> engineOf(mlir::ModuleOp module,
                                            const CompileOptions &options,
                                            const Companions &companions);
+
+/// The same of graphs.
+StatusOr<std::unique_ptr<Session>> openSession(const std::string &path,
+                                               const CompileOptions &options);
+StatusOr<std::unique_ptr<Session>> sessionOf(mlir::ModuleOp module,
+                                             const CompileOptions &options,
+                                             const Companions &companions);
 
 } // namespace qopt::driver
 

@@ -180,6 +180,7 @@ std::vector<std::string> uncheckedOptions(const CompileOptions &options) {
   add(options.mostDivergence.has_value(), "--max-kl");
   add(options.mostPerplexityIncrease.has_value(), "--max-perplexity-increase");
   add(options.leastSameTop.has_value(), "--min-top1");
+  add(options.mostError.has_value(), "--max-error");
   return unchecked;
 }
 

@@ -2,6 +2,7 @@
 #include "lib/Driver/ModelGradients.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Calibrate/SampledLabels.h"
+#include "lib/Evaluate/GraphEvaluation.h"
 #include "lib/Quant/FloatConversion.h"
 #include <algorithm>
 #include <cmath>
@@ -53,11 +54,10 @@ static std::vector<RealResult> realResults(func::FuncOp function) {
     auto given =
         function.getResultAttrOfType<StringAttr>(unsigned(place), "qopt.name");
     std::string name = given ? given.str() : "result" + std::to_string(place);
-    // Of one class nothing is predicted.
-    bool isClasses = shaped.hasRank() && shaped.getRank() > 1 &&
-                     shaped.getShape().back() != 1;
-    found.push_back({unsigned(place), name + ".gradient",
-                     isClasses && StringRef(name).contains("logits")});
+    auto rank = shaped.hasRank() ? size_t(shaped.getRank()) : 0;
+    found.push_back(
+        {unsigned(place), name + ".gradient",
+         eval::hasLogits(name, rank, rank ? shaped.getShape().back() : 0)});
   }
   return found;
 }

@@ -255,10 +255,10 @@ StatusOr<bool> PlanBudget::holds(const PrecisionPlan &plan) const {
 /// calibration, options, what was measured.
 static int64_t laterBytes(const CompileOptions &options,
                           const PrecisionPlan &plan,
-                          const CalibrationRecord &calibration) {
+                          const CalibrationText &text) {
   constexpr int64_t textBytes = 512, algorithmBytes = 48, sliceBytes = 1024;
   auto bytes = textBytes + algorithmBytes * int64_t(plan.weights.size());
-  for (const SourceRecord &source : calibration.sources)
+  for (const SourceRecord &source : text.record.sources)
     bytes += textBytes + 8 * int64_t(source.file.size() + source.domain.size() +
                                      source.slice.size());
   bytes += int64_t(plan.rates.size());
@@ -267,17 +267,20 @@ static int64_t laterBytes(const CompileOptions &options,
         &options.validate})
     for (const std::string &word : *words)
       bytes += 64 + 8 * int64_t(word.size());
-  if (wantsValidation(options))
-    bytes += sliceBytes * int64_t(options.validate.size() + 1);
-  return bytes;
+  if (!wantsValidation(options))
+    return bytes;
+  int64_t ofSlice = text.isOfGraph() ? 0 : sliceBytes;
+  for (const std::string &output : text.outputs) // and its limits
+    ofSlice += sliceBytes + 8 * int64_t(output.size());
+  size_t slices = std::max(options.validate.size(), text.record.sources.size());
+  return bytes + ofSlice * int64_t(slices + 1);
 }
 
 std::vector<Status> PlanBudget::missedBy(const PrecisionPlan &smallest,
                                          double fileBytes,
                                          double residentBytes) const {
   Measured found;
-  found.fileBytes =
-      fileBytes + double(laterBytes(asked, smallest, text.record));
+  found.fileBytes = fileBytes + double(laterBytes(asked, smallest, text));
   found.residentBytes = residentBytes;
   std::vector<Status> missed;
   if (Status bits = checkBits(asked, smallest, sizesOf(smallest, use).weights);
@@ -309,7 +312,7 @@ PlanBudget::check(const PrecisionPlan &plan,
     return std::optional<Measured>(); // compiling says what is wrong
   Measured found;
   found.fileBytes = double(checked->compilation.artifactBytes) +
-                    double(laterBytes(asked, plan, text.record));
+                    double(laterBytes(asked, plan, text));
   for (const ServingPart &part : checked->serving)
     found.residentBytes += double(part.bytes);
   if (!asked.maxLatency.empty()) {
@@ -350,8 +353,8 @@ PlanBudget::measure(const PrecisionPlan &plan) const {
   auto summary = compile(options);
   if (!summary.ok())
     return summary.status();
-  found.fileBytes = double(summary->artifactBytes) +
-                    double(laterBytes(asked, plan, text.record));
+  found.fileBytes =
+      double(summary->artifactBytes) + double(laterBytes(asked, plan, text));
   if (!asked.maxMemory.empty()) {
     auto bytes = residentBytes(asked, text.samples.get(), options.output);
     if (!bytes.ok())

@@ -24,8 +24,45 @@ Status Validation::prepare(ModuleOp raised, const CompileOptions &chosen) {
   return Status();
 }
 
+static eval::QualityLimits limitsOf(const CompileOptions &options) {
+  return {options.mostDivergence, options.mostPerplexityIncrease,
+          options.leastSameTop, options.mostError};
+}
+
+StatusOr<ValidationSummary> Validation::measureGraph(const std::string &path,
+                                                     const Progress &progress) {
+  auto model = standIn ? sessionOf(*standIn, options, companions)
+                       : openSession(path, options);
+  if (!model.ok())
+    return model.status();
+  auto unquantized = sessionOf(*reference, options, companions);
+  if (!unquantized.ok())
+    return unquantized.status();
+  ValidationSummary found;
+  found.device = measuredOn(options);
+  found.texts = samples->texts;
+  eval::GraphInputs evaluated;
+  evaluated.samples = samples->count();
+  evaluated.files = samples->files;
+  evaluated.model = samples->run(**model);
+  evaluated.reference = samples->run(**unquantized);
+  evaluated.seed = found.seed;
+  if (progress)
+    evaluated.progress = [&](int64_t sample) {
+      progress("measuring", double(sample) / double(samples->count()));
+    };
+  auto evaluation = eval::evaluate(evaluated);
+  if (!evaluation.ok())
+    return evaluation.status();
+  found.outputs = eval::summarizeOutputs(*evaluation);
+  found.gates = eval::applyLimits(limitsOf(options), found.outputs);
+  return found;
+}
+
 StatusOr<ValidationSummary> Validation::measure(const std::string &path,
                                                 const Progress &progress) {
+  if (samples)
+    return measureGraph(path, progress);
   auto model = standIn ? engineOf(*standIn, options, companions)
                        : openEngine(path, options);
   if (!model.ok())
@@ -49,10 +86,7 @@ StatusOr<ValidationSummary> Validation::measure(const std::string &path,
   if (!evaluation.ok())
     return evaluation.status();
   found.slices = eval::summarizeSlices(*evaluation);
-  found.gates =
-      eval::applyLimits({options.mostDivergence, options.mostPerplexityIncrease,
-                         options.leastSameTop},
-                        found.slices);
+  found.gates = eval::applyLimits(limitsOf(options), found.slices);
   return found;
 }
 

@@ -5,6 +5,7 @@
 #ifndef QOPT_LIB_DRIVER_VALIDATION_H
 #define QOPT_LIB_DRIVER_VALIDATION_H
 
+#include "lib/Driver/ValidationSamples.h"
 #include "lib/Driver/ValidationTexts.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "qopt/Compiler.h"
@@ -13,8 +14,11 @@ namespace qopt::driver {
 
 class Validation {
 public:
+  /// Of a decoder, or of a graph.
   Validation(ValidationWindows inputs, const Companions &companions)
       : inputs(std::move(inputs)), companions(companions) {}
+  Validation(ValidationSamples samples, const Companions &companions)
+      : samples(std::move(samples)), companions(companions) {}
 
   /// Makes of `raised`, which has its context, the unquantized model and, for a
   /// GPU, the one that stands for the artifact. `options` have the formats that
@@ -30,7 +34,11 @@ public:
                                       const Progress &progress);
 
 private:
+  StatusOr<ValidationSummary> measureGraph(const std::string &path,
+                                           const Progress &progress);
+
   ValidationWindows inputs;
+  std::optional<ValidationSamples> samples; ///< of a graph
   const Companions &companions;
   CompileOptions options; ///< of the artifact
   mlir::OwningOpRef<mlir::ModuleOp> reference, standIn;

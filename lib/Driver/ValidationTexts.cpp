@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/ValidationTexts.h"
 #include "dialects/QOpt/QOptOps.h"
+#include "lib/Calibrate/GraphSamples.h"
 #include "lib/Driver/DecoderContext.h"
 #include "lib/Driver/TextReader.h"
-#include "lib/Tokens/NamedText.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Path.h"
@@ -23,7 +23,7 @@ static std::string fileName(const std::string &path) {
 
 static bool hasLimit(const CompileOptions &options) {
   return options.mostDivergence || options.mostPerplexityIncrease ||
-         options.leastSameTop;
+         options.leastSameTop || options.mostError;
 }
 
 bool wantsValidation(const CompileOptions &options) {
@@ -40,9 +40,7 @@ static Status checkLimit(const char *option, const std::optional<double> &limit,
                     "; expected a number from " + range);
 }
 
-/// The texts of --validate; one without a name is called like its file.
-static StatusOr<std::vector<NamedText>>
-namedTexts(const CompileOptions &options) {
+StatusOr<std::vector<NamedText>> namedTexts(const CompileOptions &options) {
   auto texts = splitNames("--validate", options.validate);
   if (!texts.ok())
     return texts;
@@ -67,17 +65,20 @@ Status checkValidationOptions(const CompileOptions &options) {
   QOPT_RETURN_IF_ERROR(checkLimit("--max-perplexity-increase",
                                   options.mostPerplexityIncrease, HUGE_VAL));
   QOPT_RETURN_IF_ERROR(checkLimit("--min-top1", options.leastSameTop, 100));
+  QOPT_RETURN_IF_ERROR(checkLimit("--max-error", options.mostError, HUGE_VAL));
   QOPT_RETURN_IF_ERROR(namedTexts(options).status());
   if (options.keep && !hasLimit(options))
     return Status(StatusCode::InvalidArgument,
-                  "--keep is for --max-kl, --max-perplexity-increase and "
-                  "--min-top1, and there is none; leave it out");
+                  "--keep is for --max-kl, --max-perplexity-increase, "
+                  "--min-top1 and --max-error, and there is none; leave it "
+                  "out");
   if (hasLimit(options) && options.validate.empty() &&
       options.calibrate.empty() && options.plan.empty())
     return Status(StatusCode::InvalidArgument,
-                  "--max-kl, --max-perplexity-increase and --min-top1 are "
-                  "measured on a text; give one as --validate, or --calibrate, "
-                  "of which every eighth window is held out");
+                  "--max-kl, --max-perplexity-increase, --min-top1 and "
+                  "--max-error are measured on a text, or on inputs of a "
+                  "graph; give them as --validate, or --calibrate, of which "
+                  "every eighth window or sample is held out");
   return Status();
 }
 
@@ -147,6 +148,11 @@ StatusOr<ValidationWindows>
 readValidationTexts(ModuleOp raised, const CompileOptions &options,
                     const Companions &companions,
                     const std::optional<CalibrationText> &calibration) {
+  if (options.mostError)
+    return Status(
+        StatusCode::InvalidArgument,
+        "--max-error is of the outputs of a graph, and the model is a "
+        "decoder; limit --max-kl");
   auto reader = TextReader::create(
       raised, companions,
       options.validate.empty() ? "a limit of quality" : "--validate");
@@ -167,6 +173,11 @@ readValidationTexts(ModuleOp raised, const CompileOptions &options,
   int64_t length = std::min(calibrate::WindowLimits().length, context);
   ValidationWindows result;
   for (const NamedText &text : *texts) {
+    if (calibrate::isArrayFile(text.path))
+      return Status(StatusCode::InvalidArgument,
+                    "--validate: \"" + text.path +
+                        "\" has inputs of a graph, but the model is a decoder; "
+                        "expected a text or token ids (.npy)");
     auto found =
         reader->read({"validation text", text.path}, length, mostTokens);
     if (!found.ok())

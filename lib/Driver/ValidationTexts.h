@@ -5,6 +5,7 @@
 #define QOPT_LIB_DRIVER_VALIDATIONTEXTS_H
 
 #include "lib/Driver/CalibrationText.h"
+#include "lib/Tokens/NamedText.h"
 #include "qopt/ValidationSummary.h"
 
 namespace qopt::driver {
@@ -16,6 +17,10 @@ bool wantsValidation(const CompileOptions &options);
 /// and limits without a text; Unsupported for formats of a GPU that the host,
 /// which measures, has not.
 Status checkValidationOptions(const CompileOptions &options);
+
+/// The texts, or samples of a graph, of --validate; one without a name is
+/// called like its file. InvalidArgument for names that are given twice.
+StatusOr<std::vector<NamedText>> namedTexts(const CompileOptions &options);
 
 /// Windows, a domain for each text.
 struct ValidationWindows {

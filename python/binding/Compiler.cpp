@@ -57,6 +57,7 @@ void bindOptions(nb::module_ &m) {
       .def_rw("max_perplexity_increase",
               &CompileOptions::mostPerplexityIncrease)
       .def_rw("min_top1", &CompileOptions::leastSameTop)
+      .def_rw("max_error", &CompileOptions::mostError)
       .def_rw("keep", &CompileOptions::keep)
       .def_rw("kv", &CompileOptions::cache)
       .def_rw("input", &CompileOptions::inputs)
@@ -139,7 +140,7 @@ nb::list describe(const std::vector<StepSummary> &steps) {
 }
 
 nb::dict describe(const ValidationSummary &validation) {
-  nb::list texts, slices, gates;
+  nb::list texts, slices, outputs, gates;
   for (const ValidationText &text : validation.texts)
     texts.append(nb::make_tuple(text.name, text.file, text.sha256));
   for (const SliceSummary &slice : validation.slices)
@@ -148,13 +149,28 @@ nb::dict describe(const ValidationSummary &validation) {
         slice.referencePerplexity, slice.perplexityIncrease, slice.divergence,
         nb::make_tuple(slice.divergenceLow, slice.divergenceHigh),
         slice.divergence99, slice.mostDivergence, slice.sameTop));
+  for (const OutputSummary &output : validation.outputs) {
+    nb::object none = nb::none();
+    auto ofRows = [&](nb::object value) {
+      return output.hasLogits ? value : none;
+    };
+    outputs.append(nb::make_tuple(
+        output.slice, output.output, output.samples, output.rows, output.error,
+        nb::make_tuple(output.errorLow, output.errorHigh),
+        ofRows(nb::float_(output.divergence)),
+        ofRows(nb::make_tuple(output.divergenceLow, output.divergenceHigh)),
+        ofRows(nb::float_(output.divergence99)),
+        ofRows(nb::float_(output.mostDivergence)),
+        ofRows(nb::float_(output.sameTop))));
+  }
   for (const GateSummary &gate : validation.gates)
     gates.append(nb::make_tuple(gate.option, gate.slice, gate.limit, gate.value,
-                                gate.isMet()));
+                                gate.isMet(), gate.output));
   nb::dict dict;
   dict["device"] = validation.device;
   dict["texts"] = texts;
   dict["slices"] = slices;
+  dict["outputs"] = outputs;
   dict["gates"] = gates;
   return dict;
 }
@@ -215,7 +231,9 @@ nb::dict blameModel(const CompileOptions &options) {
   dict["kl"] = summary.divergence;
   dict["kl_restored"] = summary.restored;
   dict["kl_floor"] = summary.floor;
-  dict["perplexity"] = summary.perplexity;
+  dict["perplexity"] = summary.isOfGraph
+                           ? nb::object(nb::none())
+                           : nb::object(nb::float_(summary.perplexity));
   dict["layers"] = layers;
   return dict;
 }

@@ -50,14 +50,32 @@ class SliceSummary:
 
 
 @dataclass(frozen=True)
-class GateSummary:
-    """One limit on one text."""
+class OutputSummary:
+    """The same of one output of a graph; what is of predictions is None where the output's name is not of logits."""
 
-    option: str  #: "max-kl", "max-perplexity-increase" or "min-top1"
+    slice: str  #: "all", or the name of the samples
+    output: str
+    samples: int
+    rows: int
+    error: float  #: the square of the error beside that of the unquantized model's output
+    error_interval: tuple[float, float]  #: 95 %, drawn from samples
+    kl: float | None  #: mean over rows, in nats
+    kl_interval: tuple[float, float] | None
+    kl_p99: float | None
+    kl_max: float | None
+    same_top1_percent: float | None
+
+
+@dataclass(frozen=True)
+class GateSummary:
+    """One limit on one text, or on one output of a graph."""
+
+    option: str  #: "max-kl", "max-perplexity-increase", "min-top1" or "max-error"
     slice: str
     limit: float
     value: float
     met: bool
+    output: str = ""  #: of a graph
 
 
 @dataclass(frozen=True)
@@ -66,7 +84,8 @@ class ValidationSummary:
 
     device: str  #: what it ran on, in words
     texts: list[tuple[str, str, str]]  #: name, file and SHA-256
-    slices: list[SliceSummary]
+    slices: list[SliceSummary]  #: of a decoder
+    outputs: list[OutputSummary]  #: of a graph
     gates: list[GateSummary]
 
 
@@ -108,13 +127,14 @@ class LayerBlame:
 
 @dataclass(frozen=True)
 class BlameSummary:
-    """Which layers of a quantized model lose most; the reference is the unquantized model."""
+    """Which layers of a quantized model lose most; the reference is the unquantized model. Of a graph `kl` is everywhere its
+    loss, the mean over outputs of the KL of a row of logits or half of the error."""
 
     device: str  #: what it ran on, in words
     kl: float  #: mean, in nats, of the model
     kl_restored: float  #: with all weights restored: what activations, cache and arithmetic lose
     kl_floor: float  #: the model beside itself in other steps: differences below it say nothing
-    perplexity: float
+    perplexity: float | None  #: of a decoder
     layers: list[LayerBlame]  #: the most recovered first
 
 
@@ -151,6 +171,7 @@ def compile(
     max_kl: float | None = None,
     max_perplexity_increase: float | None = None,
     min_top1: float | None = None,
+    max_error: float | None = None,
     keep: bool = False,
     kv: str | None = None,
     kv_format: str | Sequence[str] | None = None,
@@ -192,12 +213,13 @@ def compile(
                  measures (host_rates: its file); without `kv` these two choose the caches
                  of layers from `kv_candidates`, too; moves: so many exchanges of formats are measured as KL behind the choice
     plan         a file of `save_plan`: the format of every weight, its cost and what others would have cost
-    validate     a text file or several, or "NAME=PATH": the artifact is measured on each and all, on the host, beside
-                 the unquantized model
-    max_kl       limit of the mean KL divergence in nats, on every text of `validate`, else on the part of `calibrate`
-                 that is held out; max_perplexity_increase: of perplexity, in percent above the unquantized model's;
-                 min_top1: the least percent of equal first choices. Where one is missed nothing is written, and the
-                 error is of the code GATE_FAILED; keep: write it all the same
+    validate     a text file, of a graph its inputs as .npz, or several, or "NAME=PATH": the artifact is measured on each and all, on the host, beside the
+                 unquantized model
+    max_kl       limit of the mean KL divergence in nats, on every text of `validate`, else on the part of `calibrate` that is
+                 held out; max_perplexity_increase: of perplexity, in percent above the unquantized model's; min_top1: the
+                 least percent of equal first choices; of a graph both are of its outputs called logits, and max_error limits the
+                 square of each output's error beside the output's own. Where one is missed nothing is written, and the error is of the code
+                 GATE_FAILED; keep: write it all the same
     kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"; with latest and first
                  positions in f16, "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16", and on the host keys ahead of
                  their rotation, "int4_asym_g32_zf,f16,before_rotary"; kv_format: of single layers,
@@ -241,6 +263,7 @@ def compile(
         max_kl=max_kl,
         max_perplexity_increase=max_perplexity_increase,
         min_top1=min_top1,
+        max_error=max_error,
         keep=keep,
         kv=kv,
         kv_format=kv_format,
@@ -263,6 +286,7 @@ def compile(
     result["weights"] = [WeightSummary(*weight) for weight in result["weights"]]
     if found := result["validation"]:
         found["slices"] = [SliceSummary(*entry) for entry in found["slices"]]
+        found["outputs"] = [OutputSummary(*entry) for entry in found["outputs"]]
         found["gates"] = [GateSummary(*entry) for entry in found["gates"]]
         result["validation"] = ValidationSummary(**found)
     return CompileSummary(**result)

@@ -43,6 +43,7 @@ class CompileOptions(TypedDict, total=False):
     max_kl: float | None
     max_perplexity_increase: float | None
     min_top1: float | None
+    max_error: float | None
     keep: bool
     kv: str | None
     kv_format: str | Sequence[str] | None
@@ -111,6 +112,7 @@ _REALS = {
     "max_kl": (0, math.inf),
     "max_perplexity_increase": (0, math.inf),
     "min_top1": (0, 100),
+    "max_error": (0, math.inf),
 }
 
 

@@ -34,12 +34,31 @@ fromValidation(const ValidationSummary &from) {
     record->same_top = slice.sameTop;
     to->slices.push_back(std::move(record));
   }
+  for (const OutputSummary &output : from.outputs) {
+    auto record = std::make_unique<plan::OutputRecordT>();
+    record->slice = output.slice;
+    record->output = output.output;
+    record->samples = uint64_t(output.samples);
+    record->rows = uint64_t(output.rows);
+    record->error = output.error;
+    record->error_low = output.errorLow;
+    record->error_high = output.errorHigh;
+    record->has_logits = output.hasLogits;
+    record->divergence = output.divergence;
+    record->divergence_low = output.divergenceLow;
+    record->divergence_high = output.divergenceHigh;
+    record->divergence_99 = output.divergence99;
+    record->most_divergence = output.mostDivergence;
+    record->same_top = output.sameTop;
+    to->outputs.push_back(std::move(record));
+  }
   for (const GateSummary &gate : from.gates) {
     auto record = std::make_unique<plan::GateRecordT>();
     record->option = gate.option;
     record->slice = gate.slice;
     record->limit = gate.limit;
     record->value = gate.value;
+    record->output = gate.output;
     to->gates.push_back(std::move(record));
   }
   return to;
@@ -79,9 +98,27 @@ ValidationSummary toValidation(const plan::Validation &from) {
     slice.sameTop = record.same_top();
     to.slices.push_back(std::move(slice));
   });
+  forEach(from.outputs(), [&](const plan::OutputRecord &record) {
+    OutputSummary output;
+    output.slice = text(record.slice());
+    output.output = text(record.output());
+    output.samples = int64_t(record.samples());
+    output.rows = int64_t(record.rows());
+    output.error = record.error();
+    output.errorLow = record.error_low();
+    output.errorHigh = record.error_high();
+    output.hasLogits = record.has_logits();
+    output.divergence = record.divergence();
+    output.divergenceLow = record.divergence_low();
+    output.divergenceHigh = record.divergence_high();
+    output.divergence99 = record.divergence_99();
+    output.mostDivergence = record.most_divergence();
+    output.sameTop = record.same_top();
+    to.outputs.push_back(std::move(output));
+  });
   forEach(from.gates(), [&](const plan::GateRecord &record) {
     to.gates.push_back({text(record.option()), text(record.slice()),
-                        record.limit(), record.value()});
+                        record.limit(), record.value(), text(record.output())});
   });
   return to;
 }
@@ -100,6 +137,17 @@ static const double *figureOf(const std::string &option,
   return option == "min-top1" ? &slice.sameTop : nullptr;
 }
 
+static const double *figureOf(const std::string &option,
+                              const OutputSummary &output) {
+  if (option == "max-error")
+    return &output.error;
+  if (!output.hasLogits)
+    return nullptr;
+  if (option == "max-kl")
+    return &output.divergence;
+  return option == "min-top1" ? &output.sameTop : nullptr;
+}
+
 static bool isMeasured(const SliceSummary &slice) {
   bool counts = slice.windows > 0 && slice.predictions > 0;
   bool figures = slice.perplexity >= 0 && slice.referencePerplexity >= 0 &&
@@ -107,6 +155,29 @@ static bool isMeasured(const SliceSummary &slice) {
                  slice.divergenceLow >= 0 && slice.divergenceHigh >= 0 &&
                  slice.divergence99 >= 0 && slice.mostDivergence >= 0;
   return counts && figures && slice.sameTop >= 0 && slice.sameTop <= 100;
+}
+
+static bool isMeasured(const OutputSummary &output) {
+  bool figures = output.error >= 0 && output.errorLow >= 0 &&
+                 output.errorHigh >= 0 && output.divergence >= 0 &&
+                 output.divergenceLow >= 0 && output.divergenceHigh >= 0 &&
+                 output.divergence99 >= 0 && output.mostDivergence >= 0;
+  return output.samples > 0 && output.rows > 0 && figures &&
+         output.sameTop >= 0 && output.sameTop <= 100;
+}
+
+/// What a gate is of.
+struct Limited {
+  bool isThere = false;
+  const double *figure = nullptr; ///< null for an option that is none
+};
+
+template <typename Measured, typename IsIts>
+static Limited findLimited(const std::vector<Measured> &measured,
+                           const GateSummary &gate, IsIts isIts) {
+  auto found = std::find_if(measured.begin(), measured.end(), isIts);
+  return found == measured.end() ? Limited()
+                                 : Limited{true, figureOf(gate.option, *found)};
 }
 
 Status verifyValidation(const plan::Validation &validation) {
@@ -117,14 +188,22 @@ Status verifyValidation(const plan::Validation &validation) {
   for (const SliceSummary &slice : found.slices)
     if (!isMeasured(slice))
       return bad("slice \"" + slice.name + "\" is not valid");
+  for (const OutputSummary &output : found.outputs)
+    if (!isMeasured(output))
+      return bad("output \"" + output.output + "\" is not valid");
   for (const GateSummary &gate : found.gates) {
-    auto slice = std::find_if(
-        found.slices.begin(), found.slices.end(),
-        [&](const SliceSummary &each) { return each.name == gate.slice; });
-    if (slice == found.slices.end() || std::isnan(gate.limit))
+    Limited limited =
+        gate.output.empty()
+            ? findLimited(found.slices, gate,
+                          [&](const SliceSummary &each) {
+                            return each.name == gate.slice;
+                          })
+            : findLimited(found.outputs, gate, [&](const OutputSummary &each) {
+                return each.slice == gate.slice && each.output == gate.output;
+              });
+    if (!limited.isThere || std::isnan(gate.limit))
       return bad("gate \"" + gate.option + "\" is of no slice or limit");
-    const double *figure = figureOf(gate.option, *slice);
-    if (!figure || *figure != gate.value)
+    if (!limited.figure || *limited.figure != gate.value)
       return bad("gate \"" + gate.option + "\" has not the figure of slice \"" +
                  gate.slice + "\"");
   }

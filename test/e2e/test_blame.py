@@ -163,7 +163,7 @@ def test_another_model_is_noticed(tool, stories, folder, tmp_path):
     [
         (("--weights", "f32", "--validate"), "no weight of the model is quantized, and no layer to blame"),
         (("--weights", "int8", "--max-kl", 1, "--validate"), "limits of quality are for artifacts"),
-        (("--weights", "int8"), "--blame is measured on a text; give one as --validate"),
+        (("--weights", "int8"), "--blame is measured on a text, or on inputs of a graph; give them as --validate"),
     ],
 )
 def test_what_cannot_be_blamed(tool, stories, folder, options, message):

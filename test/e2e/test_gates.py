@@ -8,7 +8,7 @@ import onnx
 import pytest
 import qopt
 
-GATE_FAILED, USAGE, UNSUPPORTED = 6, 2, 4
+GATE_FAILED, USAGE = 6, 2
 FORMAT = ("--weights", "int4_asym")
 
 
@@ -148,7 +148,11 @@ def test_weights_that_no_file_maps_are_read_twice(tool, stories, folder, tmp_pat
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (("--max-kl", 1), USAGE, "are measured on a text; give one as --validate, or --calibrate"),
+        (
+            ("--max-kl", 1),
+            USAGE,
+            "are measured on a text, or on inputs of a graph; give them as --validate, or --calibrate",
+        ),
         (("--max-kl", "nan", "--validate", "T"), USAGE, "--max-kl: expected a number from 0 or above"),
         (("--max-kl", -1, "--validate", "T"), USAGE, "--max-kl: expected a number from 0 or above"),
         (("--min-top1", 101, "--validate", "T"), USAGE, "--min-top1: expected a number from 0 to 100"),
@@ -159,7 +163,7 @@ def test_weights_that_no_file_maps_are_read_twice(tool, stories, folder, tmp_pat
         (("--validate", "S"), USAGE, "tokens; expected 512 or more"),
         (("--validate", "N"), 9, "cannot read"),
         (("--validate", "T", "--keep"), USAGE, "--keep is for --max-kl"),
-        (("--validate", "T", "--as", "graph"), UNSUPPORTED, "--validate is given, but the model is no decoder"),
+        (("--validate", "T", "--as", "graph"), USAGE, "is given for a graph, which reads no text; expected a .npz"),
         (("--validate", "T", "--emit", "quantized"), USAGE, "--validate is for artifacts"),
     ],
 )

@@ -24,9 +24,17 @@ LAYERS = {
         "lib/Io",
     ],
     "lib/Tokens": ["include/qopt", "lib/Io", "lib/Tokens"],
-    "lib/Calibrate": ["include/qopt", "lib/Quant", "lib/Tokens", "runtime/Philox.h", "lib/Calibrate"],
-    # Runs models on the public engine; beside it, a pool of threads.
-    "lib/Evaluate": ["include/qopt", "lib/Tokens", "runtime/host/ThreadPool.h", "lib/Evaluate"],
+    "lib/Calibrate": [
+        "include/qopt",
+        "lib/Quant",
+        "lib/Io",
+        "lib/Tokens",
+        "runtime/Philox.h",
+        "runtime/Sha256.h",
+        "lib/Calibrate",
+    ],
+    # Runs models on the public engine; beside it, a pool of threads and the types of NumPy's arrays.
+    "lib/Evaluate": ["include/qopt", "lib/Io/Npy.h", "lib/Tokens", "runtime/host/ThreadPool.h", "lib/Evaluate"],
     # The serving process: of the compiler it sees nothing but the formats' numerics.
     "runtime": ["include/qopt", "lib/Quant", "runtime"],
     # A model's names are made printable by one function, in errors of the compiler and by the tools.

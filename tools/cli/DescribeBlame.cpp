@@ -12,9 +12,15 @@ namespace qopt::cli {
 using Json = nlohmann::ordered_json;
 
 Json describeBlame(const BlameSummary &blame) {
-  Json json = {{"device", blame.device},         {"kl", blame.divergence},
-               {"kl_restored", blame.restored},  {"kl_floor", blame.floor},
-               {"perplexity", blame.perplexity}, {"layers", Json::array()}};
+  Json json = {{"device", blame.device},
+               {"kl", blame.divergence},
+               {"kl_restored", blame.restored},
+               {"kl_floor", blame.floor}};
+  if (blame.isOfGraph)
+    json["output_size"] = blame.outputSize;
+  else
+    json["perplexity"] = blame.perplexity;
+  json["layers"] = Json::array();
   for (const LayerBlame &layer : blame.layers) {
     Json weights = Json::array();
     for (size_t i = 0; i < layer.weights.size(); ++i)
@@ -46,11 +52,18 @@ std::string spellBlame(const Json &blame) {
   double divergence = blame["kl"].get<double>(),
          rest = blame["kl_restored"].get<double>(),
          floor = blame["kl_floor"].get<double>();
-  std::snprintf(line, sizeof line,
-                "KL(unquantized || model) %.4g nats, %.4g with all weights "
-                "restored; floor, the model against itself in other steps, "
-                "%.2g\n",
-                divergence, rest, floor);
+  if (blame.contains("perplexity"))
+    std::snprintf(line, sizeof line,
+                  "KL(unquantized || model) %.4g nats, %.4g with all weights "
+                  "restored; floor, the model against itself in other steps, "
+                  "%.2g\n",
+                  divergence, rest, floor);
+  else
+    std::snprintf(line, sizeof line,
+                  "loss %.4g, the mean over outputs of the KL of a row of "
+                  "logits or half of the error; %.4g with all weights "
+                  "restored; below it stands that for KL\n",
+                  divergence, rest);
   std::string text = line;
   std::snprintf(line, sizeof line, "%-40s %12s %8s %12s %12s  %s\n",
                 "layer, restored to the file's weights", "KL recovered",

@@ -266,16 +266,16 @@ void declareGates(CLI::App &app, Arguments &arguments) {
     arguments.useOnly(option, ofArtifacts, forArtifacts);
     return option;
   };
-  cli::oneValueEach(add(
-      "--validate", o.validate,
-      "text file or token ids (.npy), or NAME=PATH: measure the artifact on "
-      "it beside the "
-      "unquantized model, on the host; several are measured together and "
-      "each, at most 65536 tokens of each; default where a limit is given: "
-      "the windows of --calibrate that are held out"));
+  cli::oneValueEach(
+      add("--validate", o.validate,
+          "text file or token ids (.npy), of a graph its inputs (.npz), or "
+          "NAME=PATH: measure the artifact on it beside the "
+          "unquantized model, on the host; several are measured together and "
+          "each, at most 65536 tokens of each; default where a limit is given: "
+          "the windows or samples of --calibrate that are held out"));
   add("--max-kl", o.mostDivergence,
       "write nothing if the mean KL divergence, in nats, is above this on any "
-      "text")
+      "text; of a graph, of any output that is called logits")
       ->check(cli::realBetween(0, HUGE_VAL));
   add("--max-perplexity-increase", o.mostPerplexityIncrease,
       "the same for perplexity: percent above the unquantized model's")
@@ -283,6 +283,10 @@ void declareGates(CLI::App &app, Arguments &arguments) {
   add("--min-top1", o.leastSameTop,
       "the same if fewer percent of first choices are the unquantized model's")
       ->check(cli::realBetween(0, 100));
+  add("--max-error", o.mostError,
+      "the same for the outputs of a graph: the square of an output's error "
+      "beside the square of the output, 0.01")
+      ->check(cli::realBetween(0, HUGE_VAL));
   auto *keep = app.add_flag("--keep", o.keep,
                             "write the artifact that misses a limit, too; the "
                             "exit code says it");

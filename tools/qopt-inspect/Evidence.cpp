@@ -116,8 +116,14 @@ void printEvidence(const plan::Plan &plan) {
   found.device = runtime::printable(found.device);
   for (SliceSummary &slice : found.slices)
     slice.name = runtime::printable(slice.name);
-  for (GateSummary &gate : found.gates)
+  for (OutputSummary &output : found.outputs) {
+    output.slice = runtime::printable(output.slice);
+    output.output = runtime::printable(output.output);
+  }
+  for (GateSummary &gate : found.gates) {
     gate.slice = runtime::printable(gate.slice);
+    gate.output = runtime::printable(gate.output);
+  }
   std::fputs(eval::spellTable(found).c_str(), stdout);
   for (const ValidationText &text : found.texts)
     std::printf("  text %s: %s, sha256 %s\n",

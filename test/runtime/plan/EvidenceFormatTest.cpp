@@ -61,6 +61,51 @@ TEST(EvidenceFormat, ComesBackAsItWas) {
   EXPECT_FALSE(back.isMet());
 }
 
+ValidationSummary measuredGraph() {
+  ValidationSummary summary;
+  summary.device = "the host";
+  OutputSummary classes;
+  classes.slice = "all";
+  classes.output = "logits";
+  classes.samples = 5;
+  classes.rows = 10;
+  classes.error = 0.01;
+  classes.errorLow = 0.005;
+  classes.errorHigh = 0.02;
+  classes.hasLogits = true;
+  classes.divergence = 0.125;
+  classes.mostDivergence = 2;
+  classes.sameTop = 90;
+  OutputSummary hidden = classes;
+  hidden.output = "hidden";
+  hidden.hasLogits = false;
+  hidden.divergence = hidden.mostDivergence = hidden.sameTop = 0;
+  summary.outputs = {classes, hidden};
+  summary.gates = {{"max-kl", "all", 0.2, 0.125, "logits"},
+                   {"max-error", "all", 0.005, 0.01, "hidden"}};
+  return summary;
+}
+
+TEST(EvidenceFormat, OutputsOfAGraphComeBack) {
+  flatbuffers::FlatBufferBuilder builder;
+  auto record = fromValidation(measuredGraph());
+  builder.Finish(plan::Validation::Pack(builder, record.get()));
+  ValidationSummary back = toValidation(
+      *flatbuffers::GetRoot<plan::Validation>(builder.GetBufferPointer()));
+  ASSERT_EQ(back.outputs.size(), 2u);
+  EXPECT_EQ(back.outputs[0].output, "logits");
+  EXPECT_EQ(back.outputs[0].rows, 10);
+  EXPECT_EQ(back.outputs[0].errorHigh, 0.02);
+  EXPECT_EQ(back.outputs[0].mostDivergence, 2);
+  EXPECT_EQ(back.outputs[0].sameTop, 90);
+  EXPECT_TRUE(back.outputs[0].hasLogits);
+  EXPECT_FALSE(back.outputs[1].hasLogits);
+  EXPECT_EQ(back.gates[1].output, "hidden");
+  EXPECT_TRUE(back.gates[0].isMet());
+  EXPECT_FALSE(back.gates[1].isMet());
+  EXPECT_TRUE(verified(back).ok());
+}
+
 TEST(EvidenceFormat, AValueThatIsNoNumberMissesEveryLimit) {
   EXPECT_FALSE((GateSummary{"max-kl", "all", 1, std::nan("")}).isMet());
   EXPECT_FALSE((GateSummary{"min-top1", "all", 1, std::nan("")}).isMet());
@@ -90,6 +135,24 @@ TEST(EvidenceFormat, RefusesWhatContradictsItself) {
           "is of no slice or limit");
   refuses([](ValidationSummary &s) { s.gates[0].option = "max-size"; },
           "has not the figure");
+  refuses(
+      [](ValidationSummary &s) {
+        s = measuredGraph();
+        s.outputs[1].error = -1;
+      },
+      "output \"hidden\" is not valid");
+  refuses( // of what is no prediction
+      [](ValidationSummary &s) {
+        s = measuredGraph();
+        s.gates[1] = {"max-kl", "all", 1, 0, "hidden"};
+      },
+      "has not the figure");
+  refuses(
+      [](ValidationSummary &s) {
+        s = measuredGraph();
+        s.gates[0].output = "other";
+      },
+      "is of no slice or limit");
 }
 
 } // namespace

@@ -1,31 +1,31 @@
-// The inputs of a graph that it is calibrated on, from .npz files: an array for
-// each input, called like it, with samples one behind the other:
+// The inputs of a graph that it is calibrated or measured on, from .npz files:
+// an array for each input, called like it, with samples one behind the other:
 //
 //   input_ids [batch, sequence]     in the file [samples, sequence], a row of a
 //                                   batch each, or [samples, batch, sequence]
 //
 // All samples of all files have one shape, as all windows of a text do.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QOPT_LIB_DRIVER_GRAPHSAMPLES_H
-#define QOPT_LIB_DRIVER_GRAPHSAMPLES_H
+#ifndef QOPT_LIB_CALIBRATE_GRAPHSAMPLES_H
+#define QOPT_LIB_CALIBRATE_GRAPHSAMPLES_H
 
 #include "lib/Calibrate/CalibrationSamples.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/BuiltinOps.h"
+#include "qopt/Artifact.h"
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-namespace qopt::driver {
+namespace qopt::calibrate {
 
 /// Whether `path` is meant as arrays of a graph: it ends in .npz.
 bool isArrayFile(const std::string &path);
 
 class GraphSamplesReader {
 public:
-  /// For the function of a raised model that is no decoder.
-  explicit GraphSamplesReader(mlir::func::FuncOp graph);
+  /// For the inputs of a graph, which `option` names files of.
+  GraphSamplesReader(const std::vector<TensorSpec> &signature,
+                     std::string option);
 
   struct Source {
     int64_t samples;    ///< that were taken
@@ -39,16 +39,13 @@ public:
   StatusOr<Source> read(const std::string &path, int64_t tokens);
 
   /// All that was read.
-  std::shared_ptr<const calibrate::CalibrationSamples> samples() const {
-    return all;
-  }
+  std::shared_ptr<const CalibrationSamples> samples() const { return all; }
 
 private:
   struct Input {
-    std::string name;
-    mlir::RankedTensorType type;
-    std::vector<std::string> dims; ///< sizes as the model calls them
-    std::vector<int64_t> sizes;    ///< of the samples; -1: not known yet
+    TensorSpec spec;
+    std::vector<int64_t> fixed; ///< sizes of the model; -1: any
+    std::vector<int64_t> sizes; ///< of the samples; -1: not known yet
   };
   struct File;
 
@@ -58,12 +55,12 @@ private:
   Status takeShape(const File &file, Input &input,
                    const std::vector<int64_t> &shape);
 
+  std::string option;
   std::vector<Input> inputs;
   std::map<std::string, int64_t> named; ///< sizes that have a name
-  std::shared_ptr<calibrate::ArraySamples> all =
-      std::make_shared<calibrate::ArraySamples>();
+  std::shared_ptr<ArraySamples> all = std::make_shared<ArraySamples>();
 };
 
-} // namespace qopt::driver
+} // namespace qopt::calibrate
 
-#endif // QOPT_LIB_DRIVER_GRAPHSAMPLES_H
+#endif // QOPT_LIB_CALIBRATE_GRAPHSAMPLES_H
