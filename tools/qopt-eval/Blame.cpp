@@ -104,32 +104,33 @@ static Status writeWindows(const TokenWindows &windows,
                              tokens.data()});
 }
 
+/// A figure of the artifact, and of what was made to be blamed.
+struct SameFigure {
+  const char *name;
+  double own, rebuilt;
+};
+
 /// Whether what was blamed is the artifact: on a host the same to the last
 /// digits, for a GPU in other arithmetic.
-static Status checkSame(const Run &run, const Json &blamed) {
-  double own = std::exp(run.evaluation->all.figures.model.nll.value);
-  double rebuilt = blamed["perplexity"].get<double>();
-  bool onHost = run.engine->artifact().target().starts_with("host");
-  if (std::abs(rebuilt / own - 1) <= (onHost ? 1e-5 : 0.02))
+static Status checkSame(const SameFigure &figure, const Artifact &artifact,
+                        const EvalOptions &options) {
+  bool onHost = artifact.target().starts_with("host");
+  if (std::abs(figure.rebuilt / figure.own - 1) <= (onHost ? 1e-5 : 0.02))
     return {};
-  return refuse("what \"" + run.options.blame +
-                "\" and the artifact's plan make is another model: its "
-                "perplexity is " +
-                std::to_string(rebuilt) + ", that of '" + run.options.model +
-                "' " + std::to_string(own) +
+  return refuse("what \"" + options.blame +
+                "\" and the artifact's plan make is another model: its " +
+                figure.name + " is " + std::to_string(figure.rebuilt) +
+                ", that of '" + options.model + "' " +
+                std::to_string(figure.own) +
                 "; give the model that it was compiled from, and a qopt of the "
                 "same version");
 }
 
-StatusOr<Json> blame(const Run &run) {
-  const EvalOptions &options = run.options;
-  const TokenWindows &windows = run.windows;
-  if (int64_t tokens = windows.count() * windows.length(); tokens > mostTokens)
-    return refuse("there are " + std::to_string(tokens) +
-                  " tokens, and each layer is measured on all; expected at "
-                  "most " +
-                  std::to_string(mostTokens) + ": give --windows");
-  const Artifact &artifact = run.engine->artifact();
+/// Has the compiler blame the layers of what `options.blame` and the artifact's
+/// plan make: of a model of this kind, on what is given to validate on.
+static StatusOr<Json> blameLayers(const Artifact &artifact,
+                                  const EvalOptions &options, const char *kind,
+                                  const std::vector<std::string> &validated) {
   StatusOr<Json> plan = planOf(artifact);
   if (!plan.ok())
     return plan.status();
@@ -141,11 +142,10 @@ StatusOr<Json> blame(const Run &run) {
     return file.status();
   QOPT_RETURN_IF_ERROR((*file)->append(std::string_view(plan->dump())));
   QOPT_RETURN_IF_ERROR((*file)->finish());
-  std::string tokens = folder.file("windows.npy");
-  QOPT_RETURN_IF_ERROR(writeWindows(windows, tokens));
-  std::vector<std::string> arguments = {options.blame, "--as",    "decoder",
-                                        "--plan",      planFile,  "--validate",
-                                        tokens,        "--blame", "--json"};
+  std::vector<std::string> arguments = {
+      options.blame, "--as", kind, "--plan", planFile, "--blame", "--json"};
+  for (const std::string &path : validated)
+    arguments.insert(arguments.end(), {"--validate", path});
   QOPT_RETURN_IF_ERROR(addCalibration(*plan, options, arguments));
   addTarget(artifact, arguments);
   if (options.threads)
@@ -158,8 +158,45 @@ StatusOr<Json> blame(const Run &run) {
   if (!found.is_object() || !found.contains("blame"))
     return Status(StatusCode::Internal,
                   "--blame: qopt-compile printed what is no JSON");
-  QOPT_RETURN_IF_ERROR(checkSame(run, found["blame"]));
   return found["blame"];
+}
+
+StatusOr<Json> blame(const Run &run) {
+  const EvalOptions &options = run.options;
+  const TokenWindows &windows = run.windows;
+  if (int64_t tokens = windows.count() * windows.length(); tokens > mostTokens)
+    return refuse("there are " + std::to_string(tokens) +
+                  " tokens, and each layer is measured on all; expected at "
+                  "most " +
+                  std::to_string(mostTokens) + ": give --windows");
+  cli::TemporaryFolder folder;
+  QOPT_RETURN_IF_ERROR(folder.made());
+  std::string tokens = folder.file("windows.npy");
+  QOPT_RETURN_IF_ERROR(writeWindows(windows, tokens));
+  StatusOr<Json> found =
+      blameLayers(run.engine->artifact(), options, "decoder", {tokens});
+  if (!found.ok())
+    return found;
+  auto perplexityOf = [](const Json &of) {
+    return of["perplexity"].get<double>();
+  };
+  QOPT_RETURN_IF_ERROR(checkSame(
+      {"perplexity", std::exp(run.evaluation->all.figures.model.nll.value),
+       perplexityOf(*found)},
+      run.engine->artifact(), options));
+  return found;
+}
+
+StatusOr<Json> blame(const GraphRun &run) {
+  const EvalOptions &options = run.options;
+  StatusOr<Json> found =
+      blameLayers(run.model->artifact(), options, "graph", options.inputs);
+  if (!found.ok())
+    return found;
+  QOPT_RETURN_IF_ERROR(checkSame({"output size", run.evaluation.all.size(),
+                                  (*found)["output_size"].get<double>()},
+                                 run.model->artifact(), options));
+  return found;
 }
 
 } // namespace qopt::eval

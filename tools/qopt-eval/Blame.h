@@ -5,6 +5,7 @@
 #define QOPT_TOOLS_QOPTEVAL_BLAME_H
 
 #include "tools/qopt-eval/EvalRun.h"
+#include "tools/qopt-eval/GraphRun.h"
 
 #include <nlohmann/json.hpp>
 
@@ -15,6 +16,7 @@ namespace qopt::eval {
 /// artifact's or the text of calibration is missing or another; else fails as
 /// qopt-compile does.
 StatusOr<nlohmann::ordered_json> blame(const Run &run);
+StatusOr<nlohmann::ordered_json> blame(const GraphRun &run);
 
 } // namespace qopt::eval
 

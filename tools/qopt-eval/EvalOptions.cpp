@@ -21,8 +21,43 @@ static Status addPaths(const std::string &option,
   return {};
 }
 
+/// Options of decoders, where a graph is evaluated.
+static Status checkGraphUses(const EvalOptions &options) {
+  if (options.reference.empty())
+    return {StatusCode::InvalidArgument,
+            "--inputs compares the outputs of a graph with a reference; give "
+            "an artifact or saved outputs (.npz) as --reference"};
+  const std::pair<const char *, bool> ofDecoders[] = {
+      {"--text", !options.texts.empty()},
+      {"--tokens", !options.tokens.empty()},
+      {"--choices", !options.choices.empty()},
+      {"--retrieval", options.retrieval},
+      {"--tokenizer", !options.tokenizer.empty()},
+      {"--window", options.window.has_value()},
+      {"--windows", options.windows != INT64_MAX},
+      {"--chunk", options.chunk != 0},
+      {"--floor-chunk", options.floorChunk != 0},
+      {"--save-logits", !options.saveLogits.empty()},
+      {"--sweep", !options.sweep.empty()},
+      {"--compare-tensors", options.compareTensors},
+      {"--html", !options.html.empty()},
+      {"--max-perplexity", options.mostPerplexity.has_value()}};
+  for (const auto &[name, given] : ofDecoders)
+    if (given)
+      return {StatusCode::InvalidArgument,
+              std::string(name) +
+                  " is for decoders, and --inputs for graphs; leave one out"};
+  return {};
+}
+
 /// Options that nothing would come of.
 static Status checkUses(const EvalOptions &options) {
+  if (options.hasSamples())
+    return checkGraphUses(options);
+  if (options.mostError)
+    return {StatusCode::InvalidArgument,
+            "--max-error is of the outputs of a graph; give its --inputs, or "
+            "leave it out"};
   if (options.floorChunk && options.floorChunk == options.chunk)
     return {StatusCode::InvalidArgument,
             "--floor-chunk is --chunk, and the same steps give the same "
@@ -63,9 +98,10 @@ static Status checkUses(const EvalOptions &options) {
 }
 
 Status checkOptions(const EvalOptions &options) {
-  if (!options.hasText() && options.choices.empty())
+  if (!options.hasText() && !options.hasSamples() && options.choices.empty())
     return {StatusCode::InvalidArgument,
-            "give what to evaluate on: --text or --tokens, or --choices"};
+            "give what to evaluate on: --text or --tokens, or --choices; of a "
+            "graph --inputs"};
   QOPT_RETURN_IF_ERROR(checkUses(options));
   std::vector<std::string> read = {options.model,     options.tokenizer,
                                    options.reference, options.choices,
@@ -73,6 +109,7 @@ Status checkOptions(const EvalOptions &options) {
   read.insert(read.end(), options.sweep.begin(), options.sweep.end());
   QOPT_RETURN_IF_ERROR(addPaths("--text", options.texts, read));
   QOPT_RETURN_IF_ERROR(addPaths("--tokens", options.tokens, read));
+  QOPT_RETURN_IF_ERROR(addPaths("--inputs", options.inputs, read));
   const std::tuple<const char *, std::string, cli::OutputKind> outputs[] = {
       {"--save-logits", options.saveLogits, cli::OutputKind::Npy},
       {"--report", options.report, cli::OutputKind::EvalReport},
@@ -91,8 +128,7 @@ Status checkOptions(const EvalOptions &options) {
 
 static void addInputs(CLI::App &app, EvalOptions &options) {
   app.add_option("model", options.model,
-                 "decoder artifact, model.onnx (compiled for this run), or its "
-                 "folder")
+                 "artifact, model.onnx (compiled for this run), or its folder")
       ->required();
   auto *text = app.add_option("--text", options.texts,
                               "text file or pipe; -: standard input; NAME=PATH "
@@ -103,6 +139,10 @@ static void addInputs(CLI::App &app, EvalOptions &options) {
       ".npy of token ids: i32 [windows, length], or [tokens]; or NAME=PATH");
   cli::oneValueEach(tokens);
   tokens->excludes(text);
+  cli::oneValueEach(app.add_option(
+      "--inputs", options.inputs,
+      "of a graph: .npz with an array for each input, samples along the first "
+      "axis; its outputs are compared with --reference; or NAME=PATH"));
   app.add_option("--choices", options.choices,
                  "JSON lines {\"context\": …, \"options\": […], \"answer\": "
                  "index}, texts or lists of token ids");
@@ -136,7 +176,8 @@ static void addInputs(CLI::App &app, EvalOptions &options) {
 void addOptions(CLI::App &app, EvalOptions &options) {
   addInputs(app, options);
   auto *reference = app.add_option("--reference", options.reference,
-                                   "artifact or saved logits to compare with");
+                                   "artifact or saved logits to compare with; "
+                                   "of a graph saved outputs (.npz)");
   app.add_option("--save-logits", options.saveLogits,
                  ".npy for all logits, f32 [windows, length, vocabulary]");
   cli::oneValueEach(
@@ -166,6 +207,11 @@ void addOptions(CLI::App &app, EvalOptions &options) {
   app.add_option("--min-same-top1", options.leastSameTop,
                  "fail if fewer percent of first choices agree")
       ->check(cli::realBetween(0, 100))
+      ->needs(reference);
+  app.add_option("--max-error", options.mostError,
+                 "fail if the square of an error of a graph's output, beside "
+                 "that of the output, is above this")
+      ->check(cli::realBetween(0, HUGE_VAL))
       ->needs(reference);
   app.add_option("--seed", options.seed, "of the intervals [0]")
       ->check(cli::between(0, INT64_MAX));

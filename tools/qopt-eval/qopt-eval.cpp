@@ -1,11 +1,12 @@
-// qopt-eval: how well a decoder artifact predicts text, and how close it is to
-// a reference.
+// qopt-eval: how well a decoder artifact predicts text, and how close it, or a
+// graph, is to a reference.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Io/FileAccess.h"
 #include "tools/cli/DescribeBlame.h"
 #include "tools/qopt-eval/Blame.h"
 #include "tools/qopt-eval/DescribeEvaluation.h"
 #include "tools/qopt-eval/EvalRun.h"
+#include "tools/qopt-eval/GraphRun.h"
 #include "tools/qopt-eval/HtmlReport.h"
 #include "tools/qopt-eval/PrintEvaluation.h"
 
@@ -94,8 +95,40 @@ static Status printRun(const eval::Run &run, const Json &json) {
   return cli::flushOutput();
 }
 
+// Paths need not be UTF-8.
+static std::string textOf(const Json &json) {
+  return json.dump(1, ' ', /*ensure_ascii=*/false,
+                   Json::error_handler_t::replace) +
+         "\n";
+}
+
+static Status workOnGraph(const EvalOptions &options) {
+  StatusOr<eval::GraphRun> run = eval::runGraph(options);
+  if (!run.ok())
+    return run.status();
+  Json json = eval::describe(*run);
+  if (!options.blame.empty()) {
+    StatusOr<Json> blamed = eval::blame(*run);
+    if (!blamed.ok())
+      return blamed.status();
+    json["blame"] = std::move(*blamed);
+  }
+  QOPT_RETURN_IF_ERROR(writeReport(options.report, textOf(json)));
+  if (options.json) {
+    QOPT_RETURN_IF_ERROR(cli::printJson(json));
+  } else {
+    eval::print(*run);
+    if (json.contains("blame"))
+      std::printf("\n%s", cli::spellBlame(json["blame"]).c_str());
+  }
+  QOPT_RETURN_IF_ERROR(cli::flushOutput());
+  return eval::checkGates(*run);
+}
+
 static Status work(const EvalOptions &options) {
   QOPT_RETURN_IF_ERROR(eval::checkOptions(options));
+  if (options.hasSamples())
+    return workOnGraph(options);
   StatusOr<eval::Run> run = eval::runEvaluation(options);
   if (!run.ok())
     return run.status();
@@ -106,10 +139,7 @@ static Status work(const EvalOptions &options) {
       return blamed.status();
     json["blame"] = std::move(*blamed);
   }
-  // Paths need not be UTF-8.
-  std::string text =
-      json.dump(1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
-  QOPT_RETURN_IF_ERROR(writeReport(options.report, text + "\n"));
+  QOPT_RETURN_IF_ERROR(writeReport(options.report, textOf(json)));
   if (!options.html.empty())
     QOPT_RETURN_IF_ERROR(writeReport(options.html, eval::htmlReport(json)));
   QOPT_RETURN_IF_ERROR(printRun(*run, json));
@@ -119,7 +149,7 @@ static Status work(const EvalOptions &options) {
 
 int main(int argc, char **argv) {
   CLI::App app("Measures how well a decoder artifact predicts text, and how "
-               "close it is to a reference.\n",
+               "close it, or a graph, is to a reference.\n",
                "qopt-eval");
   EvalOptions options;
   eval::addOptions(app, options);
@@ -137,6 +167,8 @@ int main(int argc, char **argv) {
             "model.onnx",
             text + "valid.txt --windows 4 --reference other.qopt "
                    "--compare-tensors",
-            text + "valid.txt --window 64 --retrieval --reference other.qopt"});
+            text + "valid.txt --window 64 --retrieval --reference other.qopt",
+            "qopt-eval encoder.qopt --inputs in.npz --reference encoder.qopt "
+            "--max-error 0.01"});
   return cli::run(app, argc, argv, [&] { return work(options); });
 }
