@@ -159,3 +159,23 @@ def test_the_layer_with_fewest_bits_is_to_blame(tool, samples):
     assert first["kl_recovered"] > 0.9 * said["kl"] > 0
     assert said["kl_restored"] == pytest.approx(0, abs=1e-9) and "perplexity" not in said
     assert len(said["layers"]) >= 2
+
+
+def test_python_has_the_same_figures(samples):
+    """Of outputs, of gates, and of layers."""
+    words = {"weights": "int4", "embedding": "f32", "validate": str(samples / "b.npz")}
+    done = qopt.compile(samples / "model.onnx", samples / "p.qopt", **words, max_kl=1, max_error=0.5)
+    (output,) = done.validation.outputs
+    assert done.validation.slices == [] and (output.slice, output.output, output.samples) == ("all", "logits", 8)
+    inputs = dict(np.load(samples / "b.npz"))
+    ours, theirs = outputs_of(samples / "p.qopt", inputs), session_outputs(samples / "model.onnx", inputs)
+    assert output.error == pytest.approx(error(ours["logits"], theirs["logits"]), rel=1e-3)
+    assert output.kl == pytest.approx(divergence(ours, theirs), rel=1e-3)
+    assert [(gate.option, gate.output, gate.met) for gate in done.validation.gates] == [
+        ("max-error", "logits", True),
+        ("max-kl", "logits", True),
+    ]
+    blamed = qopt.blame(samples / "model.onnx", **words)
+    assert blamed.perplexity is None and blamed.kl == pytest.approx(output.kl, rel=1e-4)
+    with pytest.raises(qopt.Error, match="limits of quality are missed"):
+        qopt.compile(samples / "model.onnx", samples / "p.qopt", **words, max_error=1e-9)
