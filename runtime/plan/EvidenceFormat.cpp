@@ -162,7 +162,8 @@ static bool isMeasured(const OutputSummary &output) {
                  output.errorHigh >= 0 && output.divergence >= 0 &&
                  output.divergenceLow >= 0 && output.divergenceHigh >= 0 &&
                  output.divergence99 >= 0 && output.mostDivergence >= 0;
-  return output.samples > 0 && output.rows > 0 && figures &&
+  // Outputs may be empty.
+  return output.samples > 0 && output.rows >= 0 && figures &&
          output.sameTop >= 0 && output.sameTop <= 100;
 }
 

@@ -104,6 +104,8 @@ TEST(EvidenceFormat, OutputsOfAGraphComeBack) {
   EXPECT_TRUE(back.gates[0].isMet());
   EXPECT_FALSE(back.gates[1].isMet());
   EXPECT_TRUE(verified(back).ok());
+  back.outputs[1].rows = 0; // of an empty output
+  EXPECT_TRUE(verified(back).ok());
 }
 
 TEST(EvidenceFormat, AValueThatIsNoNumberMissesEveryLimit) {
@@ -141,6 +143,12 @@ TEST(EvidenceFormat, RefusesWhatContradictsItself) {
         s.outputs[1].error = -1;
       },
       "output \"hidden\" is not valid");
+  refuses(
+      [](ValidationSummary &s) {
+        s = measuredGraph();
+        s.outputs[0].samples = 0;
+      },
+      "output \"logits\" is not valid");
   refuses( // of what is no prediction
       [](ValidationSummary &s) {
         s = measuredGraph();
