@@ -93,9 +93,9 @@ struct DecoderState {
   const int32_t *contextStarts = nullptr; ///< [sequences]
   const int32_t *pageTable = nullptr;     ///< [sequences, pageTableStride]
   int64_t pageTableStride = 0;
-  /// [sequences]: a number of each among those that the cache has room for, for
-  /// what layers keep of a sequence beside its pages. Slots have the memory of
-  /// each layer's first pages.
+  /// [sequences]: a number of each, from −1 down, for what layers keep of a
+  /// sequence beside its pages. Slot s has the memory from s · slot bytes on of
+  /// a layer's pages, which is ahead of them.
   const int32_t *slots = nullptr;
   const int32_t *positions = nullptr; ///< [tokens]
   const int32_t *logitRows = nullptr; ///< [logit rows]: tokens that were asked

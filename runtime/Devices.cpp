@@ -4,6 +4,7 @@
 #include "runtime/cuda/CudaDevice.h"
 #include "runtime/cuda/CudaDriver.h"
 #include "runtime/emulator/EmulatorDriver.h"
+#include "runtime/host/program/CacheLayout.h"
 #include "runtime/host/program/HostDevice.h"
 
 #include <charconv>
@@ -112,6 +113,16 @@ StatusOr<CacheSizes> cacheSizes(const plan::Plan &plan,
   int64_t page = plan.decoder()->page();
   return isForGpu(plan) ? cudaCacheSizes(layer, page)
                         : hostCacheSizes(layer, page);
+}
+
+StatusOr<int64_t> bytesBesideArena(const plan::Plan &plan,
+                                   const BoundFunction &step) {
+  if (isForGpu(plan))
+    return int64_t(0);
+  StatusOr<int64_t> elements = stepRowElements(step);
+  if (!elements.ok())
+    return elements.status();
+  return *elements * int64_t(sizeof(uint16_t));
 }
 
 QuantizedRowBytes quantizedRowBytes(const plan::Plan &plan) {

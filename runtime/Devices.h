@@ -23,6 +23,10 @@ openDevice(const plan::Plan &plan, const std::string &name, int threads);
 /// Bytes of a cache layer in the layout of the artifact's target.
 StatusOr<CacheSizes> cacheSizes(const plan::Plan &plan,
                                 const plan::CacheLayer &layer);
+/// Bytes that a step of a decoder works in beside its arena: on the host the
+/// rows of latest positions (host/LatestPositions.h).
+StatusOr<int64_t> bytesBesideArena(const plan::Plan &plan,
+                                   const BoundFunction &step);
 /// Bytes of a row of quantized activations on the artifact's target.
 QuantizedRowBytes quantizedRowBytes(const plan::Plan &plan);
 

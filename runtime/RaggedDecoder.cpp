@@ -70,47 +70,38 @@ Status RaggedDecoder::loadEncoder() {
   return encoder->loadConstants();
 }
 
-Status RaggedDecoder::placeLayer(int64_t pageBytes, int64_t pages) {
-  size_t layerBytes;
-  layerOffsets.push_back(cacheBytes);
-  if (pages > PagePool::mostPages ||
-      __builtin_mul_overflow(size_t(pageBytes), size_t(pages), &layerBytes) ||
-      __builtin_add_overflow(cacheBytes, (layerBytes + 4095) & ~size_t(4095),
-                             &cacheBytes))
-    return Status(StatusCode::OutOfResources, "a cache of " +
-                                                  std::to_string(pool.pages()) +
-                                                  " pages is too large");
-  return {};
-}
-
-// Layer after layer, each aligned to 4 KiB; all layers have the same number of
-// pages and share the page table, but those of sources, which have another.
+// Layer after layer, the slots of each and behind them its pages, aligned to 4
+// KiB; all layers have the same number of pages and share the page table, but
+// those of sources, which have another. Slots count down from the pages, so
+// that a layer has as many bytes of them as it needs: slot −1 is the one that
+// ends where the pages begin.
 Status RaggedDecoder::placeCache(int64_t sequences) {
   if (!decoder->layers())
     return {};
-  std::vector<int64_t> pageSizes;
+  auto add = [&](int64_t bytes, int64_t count) {
+    size_t product;
+    return !__builtin_mul_overflow(size_t(bytes), size_t(count), &product) &&
+           product <= size_t(INT64_MAX) - 4096 &&
+           !__builtin_add_overflow(cacheBytes, (product + 4095) & ~size_t(4095),
+                                   &cacheBytes);
+  };
   for (const plan::CacheLayer *layer : *decoder->layers()) {
     StatusOr<CacheSizes> sizes =
         executor.device().cacheSizes(*layer, decoder->page());
     if (!sizes.ok())
       return sizes.status();
-    pageSizes.push_back(sizes->page);
     (layer->source() ? sourcePageBytes : pageBytes) += sizes->page;
-    if (layer->source())
-      continue;
-    int64_t count;
-    if (__builtin_mul_overflow(sizes->slot, sequences, &count))
-      count = INT64_MAX - sizes->page;
-    slotPages = std::max(slotPages, ceilDiv(count, sizes->page));
+    hasSlots |= sizes->slot > 0;
+    int64_t pages = layer->source() ? sourcePool.pages() : pool.pages();
+    bool fits = add(sizes->slot, sequences);
+    layerOffsets.push_back(cacheBytes);
+    if (!fits || pages > PagePool::mostPages || !add(sizes->page, pages))
+      return Status(StatusCode::OutOfResources,
+                    "a cache of " + std::to_string(pool.pages()) +
+                        " pages is too large");
   }
-  slotPages = std::min(slotPages, PagePool::mostPages); // too large anyway
-  for (uint32_t i = 0; i < pageSizes.size(); ++i)
-    QOPT_RETURN_IF_ERROR(
-        placeLayer(pageSizes[i], decoder->layers()->Get(i)->source()
-                                     ? sourcePool.pages()
-                                     : pool.pages() + slotPages));
-  for (int64_t slot = sequences; slotPages && slot-- > 0;)
-    freeSlots.push_back(int32_t(slot));
+  for (int64_t slot = sequences; hasSlots && slot > 0; --slot)
+    freeSlots.push_back(int32_t(-slot));
   return {};
 }
 
@@ -161,7 +152,7 @@ bool RaggedDecoder::open(CachedSequence &sequence, int64_t tokens,
                          int64_t source) {
   int64_t count = ceilDiv(tokens, page()),
           sourceCount = ceilDiv(source, page());
-  if ((slotPages && freeSlots.empty()) || !sourcePool.reserve(sourceCount))
+  if ((hasSlots && freeSlots.empty()) || !sourcePool.reserve(sourceCount))
     return false;
   if (!pool.reserve(count)) {
     sourcePool.unreserve(sourceCount);
@@ -171,7 +162,7 @@ bool RaggedDecoder::open(CachedSequence &sequence, int64_t tokens,
   sequence.reserved = count;
   for (int64_t i = 0; i < sourceCount; ++i)
     sequence.sourcePages.push_back(sourcePool.take());
-  if (slotPages) {
+  if (hasSlots) {
     sequence.slot = freeSlots.back();
     freeSlots.pop_back();
   }
@@ -182,7 +173,7 @@ void RaggedDecoder::close(CachedSequence &sequence) {
   pool.unreserve(sequence.reserved);
   pool.giveBack(sequence.pages);
   sourcePool.giveBack(sequence.sourcePages);
-  if (sequence.slot >= 0)
+  if (sequence.slot != 0)
     freeSlots.push_back(sequence.slot);
   sequence = {};
 }
@@ -245,11 +236,10 @@ void RaggedDecoder::describeBatch(std::span<const TokenSlice> slices) {
   sourceTable.assign(slices.size() * size_t(sourceTableStride), 0);
   for (size_t s = 0; s < slices.size(); ++s) {
     const CachedSequence &sequence = *slices[s].sequence;
-    std::transform(sequence.pages.begin(), sequence.pages.end(),
-                   pageTable.begin() + int64_t(s) * pageTableStride,
-                   [&](int32_t page) { return page + int32_t(slotPages); });
-    std::copy(sequence.sourcePages.begin(), sequence.sourcePages.end(),
-              sourceTable.begin() + int64_t(s) * sourceTableStride);
+    std::ranges::copy(sequence.pages,
+                      pageTable.begin() + int64_t(s) * pageTableStride);
+    std::ranges::copy(sequence.sourcePages,
+                      sourceTable.begin() + int64_t(s) * sourceTableStride);
   }
 }
 
@@ -328,7 +318,7 @@ Status RaggedDecoder::runStep(std::span<const TokenSlice> slices,
   state.sourceTableStride = sourceTableStride;
   state.positions = positions.data();
   state.logitRows = logitRows.data();
-  state.pages = pool.pages() + slotPages;
+  state.pages = pool.pages();
   state.layers = layers;
   state.choices = choices;
   void *input = tokens.data();

@@ -23,7 +23,8 @@ struct CachedSequence {
   int64_t length = 0;   ///< positions in the cache
   int64_t reserved = 0; ///< pages promised and not yet taken
   std::vector<int32_t> pages;
-  int32_t slot = -1; ///< where the cache keeps something for each sequence
+  int32_t slot = 0; ///< where the cache keeps something for each sequence; 0:
+                    ///< it keeps nothing
   /// Of an encoder-decoder: positions of the source, which is encoded once it
   /// has all of its pages.
   int64_t sourceLength = 0;
@@ -112,7 +113,6 @@ private:
   /// Code and constants of the function that encodes sources.
   Status loadEncoder();
   Status placeCache(int64_t sequences);
-  Status placeLayer(int64_t pageBytes, int64_t pages);
   Status checkBudget(const WorkingMemory &working, StepLimits limits);
   StatusOr<WorkingMemory> workingMemory(StepLimits limits) const;
   Status allocateCache();
@@ -135,7 +135,7 @@ private:
   std::vector<void *> layers; ///< first byte of each layer's pages
   int64_t pageBytes = 0;      ///< of all layers
   int64_t sourcePageBytes = 0;
-  int64_t slotPages = 0; ///< the first ones, whose memory slots have; 0: none
+  bool hasSlots = false;      ///< whether a layer keeps something beside pages
   std::vector<int32_t> freeSlots; ///< the next one on top
 
   // The batch of the step, and what comes back, in host memory.

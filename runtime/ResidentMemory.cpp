@@ -40,7 +40,10 @@ static StatusOr<size_t> stepBytes(const Artifact &artifact,
                           sizes, quantizedRowBytes(plan));
   if (!bound.ok())
     return bound.status();
-  return size_t((*bound)->arenaBytes()) +
+  StatusOr<int64_t> beside = bytesBesideArena(plan, **bound);
+  if (!beside.ok())
+    return beside.status();
+  return size_t((*bound)->arenaBytes()) + size_t(*beside) +
          product(batch.sequences,
                  artifact.decoder().vocabulary * int64_t(sizeof(float)));
 }

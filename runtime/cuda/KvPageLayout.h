@@ -27,10 +27,10 @@
 // [D/G][page] f16 behind the codes, then the offsets, [D/G][page].
 // A group of keys gets them when it is full; until then they wait with 16 bits,
 // in the type of the activations, in the sequence's slot, [heads][G][R], row
-// position % G. Which groups are full is counted after a step's tokens. Slots
-// have the memory of the layer's first pages, slot s begins at byte
-// s · slotBytes; its number is the last entry of the sequence's row of the page
-// table, which is one longer for it.
+// position % G. Which groups are full is counted after a step's tokens. Slot s
+// begins at byte s · slotBytes of the pages, ahead of them, for s is negative;
+// it is the last entry of the sequence's row of the page table, which is one
+// longer for it.
 //
 // With `recent` latest and `first` first positions that are read with 16 bits
 // beside their codes, by the rule of runtime/host/LatestPositions.h, a slot has

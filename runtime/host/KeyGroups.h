@@ -8,8 +8,8 @@
 //   positions   0 … G−1 │ G … 2G−1 │ … │ open group
 //   K           codes     codes          f16, [KV][G][D] in slot s
 //
-// Slots have the memory of the layer's first pages, slot s begins at byte
-// s · slotBytes; no sequence gets these pages.
+// Slot s begins at byte s · slotBytes of the pages: ahead of them, for s is
+// negative.
 //
 // Which groups are full is counted after the step's tokens: a step that fills a
 // group reads its codes. So what a key reads as depends on the length of its

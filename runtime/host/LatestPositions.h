@@ -10,8 +10,7 @@
 // alone. Groups of keys are no longer than `recent`, so that all that are read
 // as codes are full.
 //
-// Between steps a sequence's slot (the memory of the layer's first pages, slot
-// s from byte s · slotBytes on) has for each head, in f16:
+// Between steps a sequence's slot (KeyGroups.h) has for each head, in f16:
 //
 //   latest keys [recent][D], row position % recent │ latest values likewise
 //   first keys [first/16][D][16]                   │ first values [first][D]

@@ -208,8 +208,8 @@ protected:
     layout.pageTokens = 32;
     layout.key = *quant::parseFormat(this->GetParam().key);
     layout.value = *quant::parseFormat(this->GetParam().value);
-    fill(maxTokens, 0);
-    clear(2 * perSequence);
+    fill(maxTokens);
+    clear();
   }
 
   std::vector<float> step(const std::vector<int32_t> &from,
@@ -414,7 +414,7 @@ TEST_P(CachedAttentionTest, theCacheDoesNotDependOnTheSteps) {
   ScoreOptions plain = options(0.2f, true, 0, 0);
   step({0, 0}, {150, 97}, plain, nullptr);
   inOne = memory;
-  clear(2 * perSequence);
+  clear();
   step({0, 0}, {41, 1}, plain, nullptr);
   step({41, 1}, {109, 95}, plain, nullptr);
   step({150, 96}, {0, 1}, plain, nullptr);

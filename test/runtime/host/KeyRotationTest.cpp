@@ -20,13 +20,10 @@ struct RotationCase {
 
 class KeyRotationTest : public TwoSequences<RotationCase, 32> {
 protected:
-  static constexpr int64_t slotPages = 40;
-
   void SetUp() override {
     layout.pageTokens = 64;
     layout.value = quant::floatFormat(quant::ElementType::F32);
-    slots = {2, 0};
-    fill(GetParam().from + 200, slotPages);
+    fill(GetParam().from + 200);
     for (int64_t i = 0; i < GetParam().rotated / 2; ++i)
       frequencies.push_back(float(std::pow(10000.0, -2.0 * double(i) / 32)));
     rotation = {int64_t(frequencies.size()), frequencies.data(), 1.25f,
@@ -54,7 +51,7 @@ protected:
   /// What the tokens of all steps but the first get, which reads positions that
   /// nobody wrote where it does not begin at 0.
   std::vector<float> run(const KeyRotation &rotated, ThreadPool &pool) {
-    clear(slotPages + 2 * perSequence);
+    clear();
     std::vector<int32_t> contexts = {GetParam().from, GetParam().from};
     std::vector<float> results;
     for (const std::vector<int32_t> &count :
@@ -87,7 +84,6 @@ TEST_P(KeyRotationTest, IsThatOfKeysRotatedBefore) {
   layout.key = *quant::parseFormat(GetParam().key);
   layout.recent = GetParam().recent;
   layout.first = GetParam().first;
-  ASSERT_LE(3 * layout.slotBytes(), slotPages * layout.pageBytes());
   forEveryTarget([&] {
     std::vector<float> found =
         withThreads([&](ThreadPool &pool) { return run(rotation, pool); });

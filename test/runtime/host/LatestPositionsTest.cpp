@@ -31,9 +31,7 @@ protected:
     layout.value = *quant::parseFormat(GetParam().value);
     layout.recent = GetParam().recent;
     layout.first = GetParam().first;
-    slotPages = (3 * layout.slotBytes() - 1) / layout.pageBytes() + 1;
-    slots = {2, 0};
-    fill(maxTokens, slotPages);
+    fill(maxTokens);
   }
 
   static float asHalf(float x) {
@@ -84,7 +82,7 @@ protected:
 
   /// Runs the steps in a new cache; the results of all tokens, by sequence.
   std::array<std::vector<float>, 2> run(const Steps &steps) {
-    clear(slotPages + 2 * perSequence);
+    clear();
     std::array<std::vector<float>, 2> results;
     std::vector<int32_t> contexts = {0, 0};
     for (const std::vector<int32_t> &count : steps) {
@@ -135,8 +133,6 @@ protected:
     for (double v : y)
       result.push_back(v / sum);
   }
-
-  int64_t slotPages = 0;
 };
 
 const Steps mixed = {{5, 64},  {58, 1}, {1, 31}, {0, 33}, {1, 140},
@@ -166,8 +162,8 @@ TEST_P(LatestPositionsTest, theCacheDoesNotDependOnTheSteps) {
   std::vector<uint8_t> after[2];
   for (int i = 0; i < 2; ++i) {
     run(i ? Steps{{198, 272}} : mixed);
-    after[i].assign(pages,
-                    pages + (slotPages + 2 * perSequence) * layout.pageBytes());
+    after[i].assign(pages - 3 * layout.slotBytes(),
+                    pages + 2 * perSequence * layout.pageBytes());
   }
   EXPECT_EQ(after[0], after[1]);
 }

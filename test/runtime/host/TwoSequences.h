@@ -18,12 +18,12 @@ class TwoSequences : public testing::TestWithParam<Parameter> {
 protected:
   static constexpr int64_t heads = 6, keyHeads = 2, size = channels;
 
-  /// Values of `tokens` tokens, and a table of pages from `firstPage` on, once
+  /// Values of `tokens` tokens, and a table of pages, once
   /// the layout has its formats.
-  void fill(int64_t tokens, int64_t firstPage) {
+  void fill(int64_t tokens) {
     perSequence = tokens / layout.pageTokens + 1;
     table.resize(size_t(2 * perSequence));
-    std::iota(table.begin(), table.end(), int32_t(firstPage));
+    std::iota(table.begin(), table.end(), 0);
     std::shuffle(table.begin(), table.end(), std::mt19937(5));
     for (int s = 0; s < 2; ++s) {
       query[s] = randomValues(tokens * heads * size, 10 + s);
@@ -32,11 +32,14 @@ protected:
     }
   }
 
-  /// Pages of garbage that is NaN in every type: nothing unwritten may be used.
-  void clear(int64_t count) {
-    memory.assign(size_t(count * layout.pageBytes()) + 64, 0xff);
+  /// The pages of both sequences, and slots ahead of them, of garbage that is
+  /// NaN in every type: nothing unwritten may be used.
+  void clear() {
+    int64_t ahead = 3 * layout.slotBytes();
+    memory.assign(size_t(ahead + 2 * perSequence * layout.pageBytes()) + 64,
+                  0xff);
     auto address = reinterpret_cast<uintptr_t>(memory.data());
-    pages = memory.data() + (64 - address % 64) % 64;
+    pages = memory.data() + (64 - address % 64) % 64 + ahead;
   }
 
   /// Tokens [from, from + count) of both sequences in one step.
@@ -97,7 +100,7 @@ protected:
 
   KvCacheLayout layout = {keyHeads, size};
   int64_t perSequence = 0; ///< pages
-  std::vector<int32_t> table, slots;
+  std::vector<int32_t> table, slots = {-3, -1};
   std::vector<uint8_t> memory;
   uint8_t *pages = nullptr;
   std::vector<float> query[2], key[2], value[2];
