@@ -166,13 +166,17 @@ void AttentionGradientOp::build(OpBuilder &builder, OperationState &state,
   build(builder, state, q.getType(), k.getType(), v.getType(), q, k, v,
         attention.getResult(), gradient, attention.getMask(),
         attention.getScaleAttr(), attention.getCausalAttr(),
-        attention.getWindowAttr(), attention.getSoftcapAttr());
+        attention.getWindowAttr(), attention.getSoftcapAttr(), IntegerAttr());
 }
 
 LogicalResult AttentionGradientOp::verify() {
   if (failed(verifyAttentionShapes(*this, getQ(), getK(), getV(), getY(),
                                    "y"))) // (C1)
     return failure();
+  if (getDistance() && (*getDistance() <= 0 || !getCausal())) // (C5)
+    return emitOpError() << "a distance is positive and of causal attention; "
+                            "got "
+                         << *getDistance();
   return verifyScores(*this);
 }
 

@@ -132,7 +132,9 @@ def QOpt_AttentionGradientOp : QOpt_Op<"attention_gradient", [Pure, QOpt_Reify, 
     The derivative of Σ gradient · y with respect to q, k and v, where y is what `qopt.attention` gives for them.
     DifferentiateFunction makes it; it stays until lowering. Scores are computed again, so that nothing of the size S × T is
     kept. What one would get wrong: the sums over h are over the heads that share a key head; the mask is added behind the
-    softcap, so it is no part of t; a query that sees no key has the gradient 0.
+    softcap, so it is no part of t; a query that sees no key has the gradient 0. With `distance` the sums over i of k_gradient and
+    v_gradient are over the queries at least so many positions behind j alone: a cache whose latest positions are exact is
+    wrong for these.
 
     `q`, `k`, `v`, `mask`, `scale`, `causal`, `window` and `softcap` are those of the attention; `y` is its result and
     `gradient` the gradient of that, both [B, S, H, Dv].
@@ -143,6 +145,7 @@ def QOpt_AttentionGradientOp : QOpt_Op<"attention_gradient", [Pure, QOpt_Reify, 
     - (C2) KV divides H.
     - (C3) The mask has at most four dimensions, each 1 or that of [B, H, S, T].
     - (C4) `window` is positive and only with `causal`; `softcap` is positive.
+    - (C5) `distance` is positive and only with `causal`.
 
     Example:
 
@@ -152,12 +155,12 @@ def QOpt_AttentionGradientOp : QOpt_Op<"attention_gradient", [Pure, QOpt_Reify, 
   }];
   let arguments = (ins QOpt_Tensor:$q, QOpt_Tensor:$k, QOpt_Tensor:$v, QOpt_Tensor:$y, QOpt_Tensor:$gradient,
                        Optional<RankedTensorOf<[I1, QOpt_FloatType]>>:$mask, F32Attr:$scale, UnitAttr:$causal,
-                       OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$softcap);
+                       OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$softcap, OptionalAttr<I64Attr>:$distance);
   let results = (outs QOpt_Tensor:$q_gradient, QOpt_Tensor:$k_gradient, QOpt_Tensor:$v_gradient);
   let builders = [OpBuilder<(ins "::qopt::ir::AttentionOp":$attention, "::mlir::Value":$gradient)>];
   let assemblyFormat = [{
     $q `,` $k `,` $v `,` $y `,` $gradient (`mask` `(` $mask^ `:` type($mask) `)`)? `scale` custom<Real>($scale)
-    (`causal` $causal^)? (`window` $window^)? (`softcap` custom<Real>($softcap)^)? attr-dict
+    (`causal` $causal^)? (`window` $window^)? (`softcap` custom<Real>($softcap)^)? (`distance` $distance^)? attr-dict
     `:` type($q) `,` type($k) `,` type($v) `,` type($y)
   }];
   let hasVerifier = 1;

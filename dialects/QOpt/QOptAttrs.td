@@ -121,6 +121,8 @@ def QOpt_Observed : QOpt_Enum<"Observed", "what calibration sees of a layer", [
   I32EnumAttrCase<"Lookup", 5, "lookup">, // the ids whose rows embeddings give, by the names of their weights
   I32EnumAttrCase<"Key", 6, "key">, // keys as attention reads them, by the number of the attention
   I32EnumAttrCase<"Value", 7, "value">, // values, all the same
+  I32EnumAttrCase<"FarKeyGradient", 8, "far_key_gradient">, // as key_gradient, of queries so many positions behind a key:
+  I32EnumAttrCase<"FarValueGradient", 9, "far_value_gradient">, // by the attention's number and the distance
 ]>;
 
 def QOpt_ObservationAttr : QOpt_Attr<"Observation", "observation"> {

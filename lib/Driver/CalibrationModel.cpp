@@ -65,7 +65,8 @@ std::string CalibrationModel::whyNoGradients() {
 }
 
 StatusOr<OwningOpRef<func::FuncOp>>
-CalibrationModel::segmentAs(size_t index, SegmentForm form) {
+CalibrationModel::segmentAs(size_t index, SegmentForm form,
+                            llvm::ArrayRef<int64_t> distances) {
   OwningOpRef<ModuleOp> copy = ModuleOp::create(module->getLoc());
   func::FuncOp function = functions[index].clone();
   copy->push_back(function);
@@ -80,8 +81,8 @@ CalibrationModel::segmentAs(size_t index, SegmentForm form) {
       if (function.getArgAttrOfType<StringAttr>(i, "qopt.name") != hiddenName)
         function.setArgAttr(i, passes::noGradientAttribute,
                             UnitAttr::get(module->getContext()));
-    manager.addNestedPass<func::FuncOp>(
-        passes::createDifferentiateFunctionPass());
+    manager.addNestedPass<func::FuncOp>(passes::createDifferentiateFunctionPass(
+        {.distances = llvm::to_vector(distances)}));
   }
   if (failed(manager.run(*copy)))
     return Status(StatusCode::Unsupported, "a layer could not be calibrated");

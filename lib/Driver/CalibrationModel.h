@@ -42,9 +42,11 @@ public:
   /// Why the gradients of the results cannot be computed; empty: they can.
   std::string whyNoGradients();
 
-  /// A copy of a layer in another form.
-  StatusOr<mlir::OwningOpRef<mlir::func::FuncOp>> segmentAs(size_t index,
-                                                            SegmentForm form);
+  /// A copy of a layer in another form. `distances`: of gradients by far
+  /// queries, which are given beside all others.
+  StatusOr<mlir::OwningOpRef<mlir::func::FuncOp>>
+  segmentAs(size_t index, SegmentForm form,
+            llvm::ArrayRef<int64_t> distances = {});
 
   /// What a layer makes of `hidden`, the next one's input: an entry of the
   /// store, where it may be already.

@@ -195,6 +195,17 @@ ObservedWeights weightsOf(func::FuncOp function,
   return found;
 }
 
+/// The place of a gradient by far queries.
+static const Tensor *&farOf(ir::ObservationAttr observation,
+                            std::map<int64_t, ObservedAttention> &found) {
+  auto at = [&](size_t i) {
+    return cast<IntegerAttr>(observation.getOf()[i]).getInt();
+  };
+  ObservedAttention::Far &far = found[at(0)].far[at(1)];
+  return observation.getWhat() == ir::Observed::FarKeyGradient ? far.key
+                                                               : far.value;
+}
+
 /// The results of a gradient function that belong to attentions, by number.
 static std::map<int64_t, ObservedAttention>
 attentionsOf(func::FuncOp function, const std::vector<Tensor> &results) {
@@ -216,6 +227,10 @@ attentionsOf(func::FuncOp function, const std::vector<Tensor> &results) {
     case ir::Observed::ValueGradient:
       place = &ObservedAttention::valueGradient;
       break;
+    case ir::Observed::FarKeyGradient:
+    case ir::Observed::FarValueGradient:
+      farOf(observation, found) = &result;
+      continue;
     default:
       continue;
     }
@@ -230,7 +245,8 @@ StatusOr<TokenStates> ModelGradients::differentiate(size_t layer, int64_t step,
                                                     const States &gradients,
                                                     const Visitor &visitor,
                                                     const std::string &name) {
-  auto function = model.segmentAs(layer, SegmentForm::Gradient);
+  auto function =
+      model.segmentAs(layer, SegmentForm::Gradient, visitor.distances);
   if (!function.ok())
     return function.status();
   auto next = model.store().newStates(name);

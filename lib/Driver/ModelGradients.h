@@ -27,6 +27,12 @@ struct ObservedWeight {
 struct ObservedAttention {
   const Tensor *key = nullptr, *value = nullptr;
   const Tensor *keyGradient = nullptr, *valueGradient = nullptr;
+  /// By distance the part of them that queries at least so many positions
+  /// behind give.
+  struct Far {
+    const Tensor *key = nullptr, *value = nullptr;
+  };
+  std::map<int64_t, Far> far = {};
 };
 using ObservedWeights = std::map<std::string, ObservedWeight>; ///< by name
 
@@ -63,6 +69,8 @@ public:
     llvm::function_ref<void(size_t layer, int64_t attention,
                             const ObservedAttention &)>
         attend = nullptr;
+    /// That attentions' far gradients are wanted of.
+    std::vector<int64_t> distances = {};
   };
   /// On every `step`-th sequence.
   Status backward(uint64_t seed, int64_t step, const Visitor &visitor);

@@ -228,6 +228,7 @@ public:
     step.q_gradient = b.valueOf(op.getQGradient());
     step.k_gradient = b.valueOf(op.getKGradient());
     step.v_gradient = b.valueOf(op.getVGradient());
+    step.distance = uint32_t(op.getDistance().value_or(0));
     return success();
   }
 

@@ -51,10 +51,10 @@ struct Result {
 
 class Differentiation {
 public:
-  explicit Differentiation(func::FuncOp function)
-      : function(function), body(function.getBody().front()),
-        end(body.getTerminator()), builder(end),
-        arguments(function.getArguments()) {
+  Differentiation(func::FuncOp function, ArrayRef<int64_t> distances)
+      : function(function), distances(distances),
+        body(function.getBody().front()), end(body.getTerminator()),
+        builder(end), arguments(function.getArguments()) {
     for (Operation &op : body.without_terminator())
       model.push_back(&op);
   }
@@ -83,11 +83,13 @@ private:
   LogicalResult differentiate(Operation *op);
   void add(Value value, Value gradient);
   void collectResults();
+  void reportFar(ArrayRef<Value> terms, Attribute place);
   void report(Observed what, Value value, ArrayRef<Attribute> of);
   Value asRows(Value value);
   void returnResults();
 
   func::FuncOp function;
+  ArrayRef<int64_t> distances; ///< of gradients by queries that are far
   Block &body;
   Operation *end;
   OpBuilder builder;
@@ -231,6 +233,25 @@ void Differentiation::collectResults() {
     report(Observed::KeyGradient, terms[1], place);
     report(Observed::Value, attention.getV(), place);
     report(Observed::ValueGradient, terms[2], place);
+    reportFar(terms, place);
+  }
+}
+
+/// Of an attention, what its far queries give of the gradients of its keys and
+/// values.
+void Differentiation::reportFar(ArrayRef<Value> terms, Attribute place) {
+  Value known = terms[1] ? terms[1] : terms[2];
+  auto whole = known ? known.getDefiningOp<AttentionGradientOp>() : nullptr;
+  if (!whole)
+    return;
+  for (int64_t distance : distances) {
+    auto far = cast<AttentionGradientOp>(builder.clone(*whole));
+    far.setDistance(distance);
+    Attribute of[] = {place, builder.getI64IntegerAttr(distance)};
+    if (terms[1])
+      report(Observed::FarKeyGradient, far.getKGradient(), of);
+    if (terms[2])
+      report(Observed::FarValueGradient, far.getVGradient(), of);
   }
 }
 
@@ -251,6 +272,10 @@ Value Differentiation::asRows(Value value) {
       ArrayRef<ReassociationIndices>{tokens, ReassociationIndices{rank - 1}});
 }
 
+static bool isFar(Observed what) {
+  return what == Observed::FarKeyGradient || what == Observed::FarValueGradient;
+}
+
 /// What a result is called outside: after the argument, weight or attention
 /// that it belongs to.
 static std::string nameOf(const Result &result, func::FuncOp function) {
@@ -258,8 +283,11 @@ static std::string nameOf(const Result &result, func::FuncOp function) {
   if (auto name = dyn_cast<StringAttr>(result.of.front()))
     return name.str() + "." + what;
   int64_t number = cast<IntegerAttr>(result.of.front()).getInt();
+  std::string distance;
+  if (isFar(result.what))
+    distance = "." + std::to_string(cast<IntegerAttr>(result.of[1]).getInt());
   if (result.what != Observed::ArgumentGradient)
-    return "attention" + std::to_string(number) + "." + what;
+    return "attention" + std::to_string(number) + "." + what + distance;
   auto given = function.getArgAttrOfType<StringAttr>(number, "qopt.name");
   return (given ? given.str() : "argument" + std::to_string(number)) +
          ".gradient";
@@ -293,6 +321,8 @@ void Differentiation::returnResults() {
 namespace {
 struct DifferentiateFunction
     : qopt::passes::impl::DifferentiateFunctionPassBase<DifferentiateFunction> {
+  using DifferentiateFunctionPassBase::DifferentiateFunctionPassBase;
+
   void getDependentDialects(DialectRegistry &registry) const override {
     DifferentiateFunctionPassBase::getDependentDialects(registry);
     registerGradients(registry);
@@ -304,7 +334,7 @@ struct DifferentiateFunction
       function.emitError("a function of one block is differentiated");
       return signalPassFailure();
     }
-    if (failed(Differentiation(function).run()))
+    if (failed(Differentiation(function, *distances).run()))
       return signalPassFailure();
     // What only the model's own results needed.
     Block &body = function.getBody().front();

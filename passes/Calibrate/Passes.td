@@ -64,7 +64,8 @@ def DifferentiateFunctionPass : Pass<"qopt-differentiate-function", "::mlir::fun
     - for each linear, in the order of the function, what it reads as [T, K] and ∂L of its result as [T, N], once for each
       value: linears that read one tensor share a result;
     - for each embedding the ids that it looks up and ∂L of its result as [T, N];
-    - keys and values of each `qopt.attention`, and ∂L of both, as that attention reads them.
+    - keys and values of each `qopt.attention`, and ∂L of both, as that attention reads them; for each of `distances` also that
+      part of ∂L which queries at least so many positions behind give.
 
     Numerics: gradients are those of the arithmetic as it is written, in f32 with sums in the order of the kernels;
     what is quantized passes its gradient through as if it were not rounded (the straight-through estimator), so quantized
@@ -76,6 +77,9 @@ def DifferentiateFunctionPass : Pass<"qopt-differentiate-function", "::mlir::fun
     point argument and a result that does not implement the interface is an error that names it. Masks, tables of angles,
     ids and constants (norms' scales, biases) have no gradient and none is asked for.
   }];
+  let options = [
+    ListOption<"distances", "distances", "int64_t", "positions from a key to the queries whose part is asked">,
+  ];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
     "::mlir::tensor::TensorDialect", "::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect",

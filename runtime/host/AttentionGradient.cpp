@@ -208,13 +208,14 @@ HWY_INLINE void finishGradients(const ScoreOptions &options,
   }
 }
 
-/// Key `key` as a row: the queries of `head` that see it.
-HWY_INLINE QueryRow keyRow(const AttentionArguments &a, int64_t batch,
-                           int64_t head, int64_t key) {
+/// Key `key` as a row: the queries of `head` that see it and count for it.
+HWY_INLINE QueryRow keyRow(const AttentionGradientArguments &gradient,
+                           int64_t batch, int64_t head, int64_t key) {
+  const AttentionArguments &a = gradient.forward;
   QueryRow row;
   // Query i stands at position i + T − S and sees window keys up to there.
   const int64_t at = key - (a.keys - a.queries);
-  row.first = a.options.causal ? HWY_MAX(at, 0) : 0;
+  row.first = a.options.causal ? HWY_MAX(at + gradient.distance, 0) : 0;
   row.last = a.options.window ? at + a.options.window : a.queries;
   row.last = HWY_MIN(row.last, a.queries);
   const AttentionMask &mask = a.mask;
@@ -440,7 +441,7 @@ void keyGradients(const GradientWorkspace &work, int64_t begin, int64_t end) {
     const int64_t firstHead = keyHead % f.keyHeads * sharing;
     for (int64_t head = firstHead; head < firstHead + sharing; ++head) {
       for (int64_t r = 0; r < count; ++r)
-        rows[r] = keyRow(f, batch, head, from + r);
+        rows[r] = keyRow(work.a, batch, head, from + r);
       addHead(work, batch * f.heads + head, key, value);
     }
     std::memcpy(work.a.keyGradient + at * f.headSize, key.output,

@@ -9,7 +9,8 @@
 //   dq[i] = Σj dU[i,j] · k[j]
 //   dk[j] = Σi dU[i,j] · q[i],   dv[j] = Σi P[i,j] · dy[i]
 //
-// where i runs over the queries of all heads that share a key head. All
+// where i runs over the queries of all heads that share a key head; of dk and
+// dv over those at least `distance` positions behind j alone. All
 // gradients of a query that sees no key are 0. A mask has no gradient.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_HOST_ATTENTIONGRADIENT_H
@@ -22,6 +23,7 @@ namespace qopt::host {
 struct AttentionGradientArguments {
   /// What attention was called with; its output is read, not written.
   AttentionArguments forward;
+  int64_t distance = 0;                  ///< with causal attention
   const float *outputGradient = nullptr; ///< dy, of the output's shape
   float *queryGradient = nullptr;        ///< of the query's shape
   float *keyGradient = nullptr;          ///< of the key's shape

@@ -433,6 +433,7 @@ BoundCommand bindAttentionGradient(StepBinder &binder,
   auto command = std::make_unique<Command>();
   host::AttentionGradientArguments &arguments = command->arguments;
   QOPT_RETURN_IF_ERROR(fillAttention(binder, step, arguments.forward));
+  arguments.distance = step.distance();
   auto expectLike = [&](const char *name, uint32_t id, uint32_t like) {
     return binder.expect(name, id, plan::DType::F32,
                          binder.value(like).elements);

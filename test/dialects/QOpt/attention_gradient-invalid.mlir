@@ -34,3 +34,12 @@ func.func @window(%q: tensor<1x?x8x64xf32>, %k: tensor<1x4x?x64xf32>) {
   %dq, %dk, %dv = qopt.attention_gradient %q, %k, %k, %q, %q scale 0.125 window 64 : tensor<1x?x8x64xf32>, tensor<1x4x?x64xf32>, tensor<1x4x?x64xf32>, tensor<1x?x8x64xf32>
   return
 }
+
+// -----
+
+// (C5)
+func.func @distance(%q: tensor<1x?x8x64xf32>, %k: tensor<1x4x?x64xf32>) {
+  // expected-error @+1 {{a distance is positive and of causal attention; got 32}}
+  %dq, %dk, %dv = qopt.attention_gradient %q, %k, %k, %q, %q scale 0.125 distance 32 : tensor<1x?x8x64xf32>, tensor<1x4x?x64xf32>, tensor<1x4x?x64xf32>, tensor<1x?x8x64xf32>
+  return
+}

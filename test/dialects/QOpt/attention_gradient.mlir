@@ -14,3 +14,10 @@ func.func @masked(%q: tensor<?x?x8x64xf32>, %k: tensor<?x4x?x64xf32>, %v: tensor
   %dq, %dk, %dv = qopt.attention_gradient %q, %k, %v, %y, %y mask(%m : tensor<?x1x?x?xi1>) scale 0.125 causal window 64 : tensor<?x?x8x64xf32>, tensor<?x4x?x64xf32>, tensor<?x4x?x32xf32>, tensor<?x?x8x32xf32>
   return %dv : tensor<?x4x?x32xf32>
 }
+
+// CHECK-LABEL: @far
+func.func @far(%q: tensor<1x?x8x64xf32>, %k: tensor<1x4x?x64xf32>) -> tensor<1x4x?x64xf32> {
+  // CHECK: qopt.attention_gradient {{.*}} causal distance 32 :
+  %dq, %dk, %dv = qopt.attention_gradient %q, %k, %k, %q, %q scale 0.125 causal distance 32 : tensor<1x?x8x64xf32>, tensor<1x4x?x64xf32>, tensor<1x4x?x64xf32>, tensor<1x?x8x64xf32>
+  return %dk : tensor<1x4x?x64xf32>
+}

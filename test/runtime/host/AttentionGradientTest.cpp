@@ -19,6 +19,7 @@ struct GradientCase {
   int64_t queries, keys, heads, keyHeads, size, valueSize;
   ScoreOptions options;
   int mask; ///< 0 none, 1 added, 2 boolean
+  int64_t distance = 0;
 };
 
 /// Attention in f64 with the operands of a call, and its gradients.
@@ -48,13 +49,15 @@ public:
       Numbers slopes, dp(size_t(c.keys));
       Numbers p = probabilities(q, k, b, h, i, &slopes);
       int64_t row = queryAt(b, h, i);
+      // The last key that this query counts for.
+      int64_t last = c.distance ? i + c.keys - c.queries - c.distance : c.keys;
       double mean = 0;
       for (int64_t j = 0; j < c.keys; ++j) {
         for (int64_t x = 0; x < c.valueSize; ++x) {
           double g = dy[size_t(row * c.valueSize + x)];
           size_t at = size_t(keyAt(b, h, j) * c.valueSize + x);
           dp[size_t(j)] += g * v[at];
-          dv[at] += p[size_t(j)] * g;
+          dv[at] += j <= last ? p[size_t(j)] * g : 0;
         }
         mean += p[size_t(j)] * dp[size_t(j)];
       }
@@ -64,7 +67,7 @@ public:
           dq[size_t(row * c.size + x)] +=
               du * k[size_t(keyAt(b, h, j) * c.size + x)];
           dk[size_t(keyAt(b, h, j) * c.size + x)] +=
-              du * q[size_t(row * c.size + x)];
+              j <= last ? du * q[size_t(row * c.size + x)] : 0;
         }
       }
     });
@@ -177,6 +180,7 @@ protected:
     f.mask.queryStride = c.keys;
     f.mask.keyStride = 1;
     a.outputGradient = dy.data();
+    a.distance = c.distance;
   }
 
   /// dq, dk and dv, one behind the other.
@@ -248,6 +252,29 @@ INSTANTIATE_TEST_SUITE_P(
         GradientCase{33, 270, 2, 2, 5, 3, options(0.4f, true, 50, 5), 2},
         GradientCase{290, 290, 1, 1, 8, 8, options(0.35f, true, 20, 2), 1},
         GradientCase{5, 3, 1, 1, 8, 8, options(0.3f, true, 0, 0), 0}));
+
+/// Gradients of keys and values by queries that are far from them; those of
+/// queries are the same.
+class FarAttentionGradientTest : public AttentionGradientTest {};
+
+TEST_P(FarAttentionGradientTest, equalsReference) {
+  PlainAttention plain(c, batch, a.forward.mask);
+  Numbers expected = plain.gradients(widen(q), widen(k), widen(v), widen(dy));
+  forEveryTarget([&] {
+    expectClose(withThreads([&](ThreadPool &pool) { return gradients(pool); }),
+                expected, 1e-5);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Distances, FarAttentionGradientTest,
+    testing::Values(
+        GradientCase{40, 40, 2, 2, 8, 8, options(0.5f, true, 0, 0), 0, 1},
+        GradientCase{300, 300, 4, 2, 16, 16, options(0.25f, true, 0, 0), 0, 32},
+        GradientCase{33, 290, 4, 1, 20, 12, options(0.2f, true, 0, 2), 1, 96},
+        GradientCase{200, 200, 2, 1, 8, 8, options(0.3f, true, 64, 0), 0, 32},
+        GradientCase{64, 64, 2, 2, 8, 8, options(0.3f, true, 20, 0), 2, 32},
+        GradientCase{20, 20, 2, 1, 8, 8, options(0.3f, true, 0, 0), 0, 32}));
 
 /// Without keys attention is 0 whatever the queries are.
 TEST(AttentionGradient, ofNoKeysIsZero) {
