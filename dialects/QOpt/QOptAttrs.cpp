@@ -26,6 +26,25 @@ FailureOr<quant::Format> qopt::ir::parseFormat(AsmParser &parser) {
   return *format;
 }
 
+/// One element, or a list of them in brackets.
+static ParseResult parseOneOrList(AsmParser &parser,
+                                  function_ref<ParseResult()> parseOne) {
+  if (failed(parser.parseOptionalLSquare()))
+    return parseOne();
+  return failure(parser.parseCommaSeparatedList(parseOne) ||
+                 parser.parseRSquare());
+}
+
+template <typename Element>
+static void printOneOrList(AsmPrinter &printer, ArrayRef<Element> elements,
+                           function_ref<void(const Element &)> printOne) {
+  if (elements.size() == 1)
+    return printOne(elements.front());
+  printer << "[";
+  llvm::interleaveComma(elements, printer, printOne);
+  printer << "]";
+}
+
 FailureOr<SmallVector<quant::Format>>
 qopt::ir::parseLayerFormats(AsmParser &parser) {
   SmallVector<quant::Format> formats;
@@ -36,26 +55,32 @@ qopt::ir::parseLayerFormats(AsmParser &parser) {
     formats.push_back(*format);
     return success();
   };
-  bool isList = succeeded(parser.parseOptionalLSquare());
-  bool fails =
-      isList ? parser.parseCommaSeparatedList(parseOne) || parser.parseRSquare()
-             : bool(parseOne());
-  if (fails)
+  if (failed(parseOneOrList(parser, parseOne)))
     return failure();
   return formats;
 }
 
 void qopt::ir::printLayerFormats(AsmPrinter &printer,
                                  ArrayRef<quant::Format> formats) {
-  if (formats.size() == 1) {
-    printer << quant::spell(formats.front());
-    return;
-  }
-  printer << "[";
-  llvm::interleaveComma(formats, printer, [&](const quant::Format &format) {
-    printer << quant::spell(format);
-  });
-  printer << "]";
+  printOneOrList<quant::Format>(
+      printer, formats,
+      [&](const quant::Format &format) { printer << quant::spell(format); });
+}
+
+FailureOr<SmallVector<int64_t>> qopt::ir::parseLayerCounts(AsmParser &parser) {
+  SmallVector<int64_t> counts;
+  if (failed(parseOneOrList(parser, [&]() -> ParseResult {
+        return parser.parseInteger(counts.emplace_back());
+      })))
+    return failure();
+  if (counts.size() == 1 && counts.front() == 0)
+    counts.clear();
+  return counts;
+}
+
+void qopt::ir::printLayerCounts(AsmPrinter &printer, ArrayRef<int64_t> counts) {
+  printOneOrList<int64_t>(printer, counts,
+                          [&](const int64_t &count) { printer << count; });
 }
 
 FailureOr<std::string> qopt::ir::parseArchitecture(AsmParser &parser) {

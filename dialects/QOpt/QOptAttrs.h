@@ -28,6 +28,11 @@ mlir::FailureOr<llvm::SmallVector<quant::Format>>
 parseLayerFormats(mlir::AsmParser &parser);
 void printLayerFormats(mlir::AsmPrinter &printer,
                        llvm::ArrayRef<quant::Format> formats);
+/// The same of counts: `32` or `[0, 32]`. A single 0 is none.
+mlir::FailureOr<llvm::SmallVector<int64_t>>
+parseLayerCounts(mlir::AsmParser &parser);
+void printLayerCounts(mlir::AsmPrinter &printer,
+                      llvm::ArrayRef<int64_t> counts);
 /// Reads the name of an architecture, one keyword.
 mlir::FailureOr<std::string> parseArchitecture(mlir::AsmParser &parser);
 

@@ -16,6 +16,11 @@ def QOpt_LayerFormatsParameter : ArrayRefParameter<"::qopt::quant::Format", "one
   let printer = "::qopt::ir::printLayerFormats($_printer, $_self)";
 }
 
+def QOpt_LayerCountsParameter : OptionalArrayRefParameter<"int64_t", "one count of all layers, or one of each; none: 0"> {
+  let parser = "::qopt::ir::parseLayerCounts($_parser)";
+  let printer = "::qopt::ir::printLayerCounts($_printer, $_self)";
+}
+
 def QOpt_FormatAttr : QOpt_Attr<"Format", "format"> {
   let summary = "a storage format";
   let description = [{

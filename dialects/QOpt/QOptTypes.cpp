@@ -246,40 +246,77 @@ verifyLayerFormats(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+static std::string spelt(const quant::Format &format) {
+  return quant::spell(format);
+}
+static std::string spelt(int64_t count) { return std::to_string(count); }
+
+/// (C5) of a list, of formats or of counts.
+template <typename Element>
+static LogicalResult
+verifyLayerList(function_ref<InFlightDiagnostic()> emitError, StringRef what,
+                ArrayRef<Element> list, int64_t layers) {
+  int64_t count = int64_t(list.size());
+  if (count != 1 && count != layers)
+    return emitError() << "a cache has one " << what
+                       << " of all layers or one of each of its " << layers
+                       << "; got " << count;
+  if (count > 1 && llvm::all_equal(list))
+    return emitError() << "the layers of a cache have one " << what << ", "
+                       << spelt(list.front()) << "; expected it once";
+  return success();
+}
+
+/// (C4).
+static LogicalResult
+verifyPositions(function_ref<InFlightDiagnostic()> emitError, int64_t layer,
+                int64_t group, int64_t recent, int64_t first) {
+  if (recent < 0 || recent % 32 != 0 || first < 0 || first % 16 != 0 ||
+      (recent == 0 && first > 0) || (recent > 0 && recent < group))
+    return emitError() << "a cache keeps a multiple of 32 latest positions, "
+                          "not fewer than a group of keys, and then a multiple "
+                          "of 16 first ones; got "
+                       << recent << " and " << first << " in layer " << layer;
+  return success();
+}
+
+ArrayRef<int64_t> KVCacheType::listed(ArrayRef<int64_t> ofLayers) {
+  if (!llvm::all_equal(ofLayers))
+    return ofLayers;
+  return ofLayers.take_front(!ofLayers.empty() && ofLayers.front() != 0);
+}
+
 LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
                                   int64_t layers, int64_t kvHeads,
                                   int64_t headSize, ArrayRef<quant::Format> key,
                                   ArrayRef<quant::Format> value, int64_t page,
-                                  int64_t recent, int64_t first) {
+                                  ArrayRef<int64_t> recent,
+                                  ArrayRef<int64_t> first) {
   for (auto [name, size] : {std::pair("layers", layers),
                             {"kv_heads", kvHeads},
                             {"head_size", headSize},
                             {"page", page}})
     if (size <= 0) // (C1)
       return emitError() << name << " of a cache is positive; got " << size;
-  for (ArrayRef<quant::Format> formats : {key, value}) { // (C5)
-    int64_t count = int64_t(formats.size());
-    if (count != 1 && count != layers)
-      return emitError() << "a cache has one format of all layers or one of "
-                            "each of its "
-                         << layers << "; got " << count;
-    if (count > 1 && llvm::all_equal(formats))
-      return emitError() << "the layers of a cache have one format, "
-                         << quant::spell(formats.front())
-                         << "; expected it once";
+  for (ArrayRef<quant::Format> formats : {key, value})
+    if (failed(verifyLayerList(emitError, "format", formats, layers)))
+      return failure();
+  for (auto [name, counts] : {std::pair("number of latest positions", recent),
+                              {"number of first positions", first}}) {
+    if (counts.empty())
+      continue;
+    if (failed(verifyLayerList(emitError, name, counts, layers)))
+      return failure();
+    if (counts.size() == 1 && counts.front() == 0) // (C5)
+      return emitError() << "the one " << name
+                         << " of a cache is not 0; expected none";
   }
-  int64_t group = 0;
   for (int64_t layer = 0; layer < layers; ++layer) {
     Formats own{formatOf(key, layer), formatOf(value, layer)};
-    if (failed(verifyLayerFormats(emitError, own, headSize, page)))
+    if (failed(verifyLayerFormats(emitError, own, headSize, page)) ||
+        failed(verifyPositions(emitError, layer, own.key.groupSize,
+                               countOf(recent, layer), countOf(first, layer))))
       return failure();
-    group = std::max(group, own.key.groupSize);
   }
-  if (recent < 0 || recent % 32 != 0 || first < 0 || first % 16 != 0 ||
-      (recent == 0 && first > 0) || (recent > 0 && recent < group)) // (C4)
-    return emitError() << "a cache keeps a multiple of 32 latest positions, "
-                          "not fewer than a group of keys, and then a multiple "
-                          "of 16 first ones; got "
-                       << recent << " and " << first;
   return success();
 }

@@ -25,6 +25,13 @@ inline quant::Format formatOf(llvm::ArrayRef<quant::Format> formats,
   return formats.size() == 1 ? formats.front() : formats[layer];
 }
 
+/// The same of counts, which are 0 where there is no list.
+inline int64_t countOf(llvm::ArrayRef<int64_t> counts, int64_t layer) {
+  if (counts.empty())
+    return 0;
+  return counts.size() == 1 ? counts.front() : counts[layer];
+}
+
 } // namespace qopt::ir
 
 #define GET_TYPEDEF_CLASSES

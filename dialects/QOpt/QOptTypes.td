@@ -83,7 +83,9 @@ def QOpt_KVCacheType : QOpt_Type<"KVCache", "kv_cache"> {
   let description = [{
     The state of a decoder as a value: an operation that changes it takes one and returns the next. For each sequence and
     layer it holds the keys and the values seen so far, [length, kv_heads, head_size] each, in pages of `page` tokens.
-    `key` and `value` are the format of all layers, or a list with that of each: `value = [f16, int4]`. Constraints:
+    `key` and `value` are the format of all layers, or a list with that of each: `value = [f16, int4]`. So are `recent` and
+    `first`, numbers of positions: `recent = [0, 32]`; not given, they are 0. A layer's keys and values have the same, for they
+    are written and read side by side. Constraints:
 
     - (C1) All sizes are positive.
     - (C2) Keys and values have a format without scales, or a symmetric one with one scale for each position and head (spelt
@@ -93,15 +95,16 @@ def QOpt_KVCacheType : QOpt_Type<"KVCache", "kv_cache"> {
     - (C3) A group of keys is a multiple of 32 positions and divides the page; one of values is a multiple of 16 channels and
       divides the head.
     - (C4) The `recent` latest positions, as each query sees them, and the `first` ones are kept in f16 as well, and read so:
-      multiples of 32 and 16; `recent` is at least the group of keys, and not 0 where `first` is not. Without `recent`, keys in
-      groups have 16 bits until a step fills their group.
-    - (C5) A list has a format for each layer, and not the same for all.
+      multiples of 32 and 16; `recent` is at least the layer's group of keys, and not 0 where `first` is not. Without `recent`,
+      keys in groups have 16 bits until a step fills their group.
+    - (C5) A list has a format, or a number, for each layer, and not the same for all; a single number is not 0.
 
-    Example: `!qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>`.
+    Example: `!qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>`,
+    `!qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = int8, value = [int4, f16], page = 16, recent = [32, 0]>`.
   }];
   let parameters = (ins "int64_t":$layers, "int64_t":$kv_heads, "int64_t":$head_size, QOpt_LayerFormatsParameter:$key,
                         QOpt_LayerFormatsParameter:$value, "int64_t":$page,
-                        DefaultValuedParameter<"int64_t", "0">:$recent, DefaultValuedParameter<"int64_t", "0">:$first);
+                        QOpt_LayerCountsParameter:$recent, QOpt_LayerCountsParameter:$first);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -111,10 +114,14 @@ def QOpt_KVCacheType : QOpt_Type<"KVCache", "kv_cache"> {
     };
     ::qopt::quant::Format keyOf(int64_t layer) const { return formatOf(getKey(), layer); }
     ::qopt::quant::Format valueOf(int64_t layer) const { return formatOf(getValue(), layer); }
+    int64_t recentOf(int64_t layer) const { return countOf(getRecent(), layer); }
+    int64_t firstOf(int64_t layer) const { return countOf(getFirst(), layer); }
     /// As `key` and `value` have them: one where all layers have the same.
     static llvm::ArrayRef<::qopt::quant::Format> listed(llvm::ArrayRef<::qopt::quant::Format> ofLayers) {
       return llvm::all_equal(ofLayers) ? ofLayers.take_front() : ofLayers;
     }
+    /// As `recent` and `first` have them: none where all are 0.
+    static llvm::ArrayRef<int64_t> listed(llvm::ArrayRef<int64_t> ofLayers);
   }];
 }
 

@@ -100,7 +100,9 @@ struct CompileOptions {
   std::string cache;
   /// Of single layers of the cache, "cache.LAYER.key=FORMAT",
   /// "cache.LAYER.value=FORMAT" or "re:PATTERN=FORMAT"; the first that matches
-  /// wins, all others are as `cache` says.
+  /// wins, all others are as `cache` says. Behind a format ",recent=32" and
+  /// ",first=16" are of the layer's keys and values, 0 is none; of keys on the
+  /// host also ",before_rotary".
   std::vector<std::string> cacheFormats;
 
   /// Text, or inputs of a graph (.npz), that weights are quantized by what they

@@ -58,13 +58,17 @@ std::vector<float> readBack(CachePart part, const Format &format,
   return result;
 }
 
-void CacheProbe::add(const CacheEntries &entries, const float *gradient,
-                     unsigned threads) {
+void CacheProbe::add(
+    const CacheEntries &entries,
+    const std::function<const float *(int64_t recent)> &gradientOf,
+    unsigned threads) {
   tokens += entries.tokens;
   int64_t size = entries.size;
   quant::forTasks(threads, int64_t(formats.size()), [&](int64_t number) {
-    std::vector<float> read = readBack(part, formats[size_t(number)], entries);
-    for (int64_t t = 0; t < entries.tokens; ++t) {
+    const quant::CacheFormat &format = formats[size_t(number)];
+    std::vector<float> read = readBack(part, format.format, entries);
+    const float *gradient = gradientOf(format.recent.value_or(0));
+    for (int64_t t = format.first.value_or(0); t < entries.tokens; ++t) {
       double change = 0;
       for (int64_t head = 0; head < entries.heads; ++head) {
         int64_t at = (head * entries.tokens + t) * size;

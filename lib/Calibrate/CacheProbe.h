@@ -9,12 +9,17 @@
 // vectors of one position share; leaving the products of two positions out
 // takes the noise of a few sequences from the estimate, whose relative
 // deviation is else √(2 / sequences) (ErrorProbe.h).
+//
+// Where the latest positions of a query are read in f16 as well, Δₜ is wrong
+// for queries alone that are so many positions behind t: the gradient is what
+// these give of it. The first positions have no error at all.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_CALIBRATE_CACHEPROBE_H
 #define QOPT_LIB_CALIBRATE_CACHEPROBE_H
 
-#include "lib/Quant/Format.h"
+#include "lib/Quant/CacheFormat.h"
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace qopt::calibrate {
@@ -36,11 +41,14 @@ std::vector<float> readBack(CachePart part, const quant::Format &format,
 
 class CacheProbe {
 public:
-  CacheProbe(CachePart part, std::vector<quant::Format> formats)
+  CacheProbe(CachePart part, std::vector<quant::CacheFormat> formats)
       : part(part), formats(std::move(formats)), sums(this->formats.size()) {}
 
-  /// Adds a sequence; `gradient` has the shape of the entries.
-  void add(const CacheEntries &entries, const float *gradient,
+  /// Adds a sequence; `gradientOf` gives what queries at least so many
+  /// positions behind give of the gradient, in the shape of the entries: 0,
+  /// all.
+  void add(const CacheEntries &entries,
+           const std::function<const float *(int64_t recent)> &gradientOf,
            unsigned threads);
 
   /// KL per token of each format; zeros where no sequence was added.
@@ -48,7 +56,7 @@ public:
 
 private:
   CachePart part;
-  std::vector<quant::Format> formats;
+  std::vector<quant::CacheFormat> formats;
   std::vector<double> sums; ///< of squares, by format
   int64_t tokens = 0;
 };

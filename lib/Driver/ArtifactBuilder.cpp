@@ -153,8 +153,8 @@ static Status describeLayers(func::FuncOp step, ir::KVCacheType cache,
                         std::to_string(number) +
                         ".key a format without groups");
     if (!layer->source) { // of a source all positions are as far from a query
-      layer->recent = uint32_t(cache.getRecent());
-      layer->first = uint32_t(cache.getFirst());
+      layer->recent = uint32_t(cache.recentOf(number));
+      layer->first = uint32_t(cache.firstOf(number));
     }
     decoder.layers.push_back(std::move(layer));
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/CacheOption.h"
+#include "lib/Quant/CacheFormat.h"
 #include "lib/Quant/VectorCodes.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
-#include <utility>
 
 using namespace llvm;
 
@@ -19,17 +19,6 @@ struct Refusal {
   }
 };
 } // namespace
-
-/// `recent=N`, `first=N` or `before_rotary`.
-static bool readWord(StringRef part, CacheOption &option) {
-  if (part == "before_rotary")
-    return !std::exchange(option.beforeRotary, true);
-  int64_t *number = part.consume_front("recent=")  ? &option.recent
-                    : part.consume_front("first=") ? &option.first
-                                                   : nullptr;
-  return number && *number == 0 && !part.getAsInteger(10, *number) &&
-         *number > 0;
-}
 
 static Status checkPositions(const CacheOption &option, int64_t group,
                              const Refusal &refuse) {
@@ -97,9 +86,20 @@ static Status checkTarget(const CacheOption &option, const quant::Format &key,
   return {};
 }
 
+/// What a layer's keys or values say, and of what they do not say what --kv
+/// says of all.
+static CacheOption ofLayer(CacheOption all, const quant::CacheFormat &own) {
+  all.recent = own.recent.value_or(all.recent);
+  all.first = own.first.value_or(all.recent ? all.first : 0);
+  all.beforeRotary |= own.beforeRotary;
+  return all;
+}
+
 /// The checks of --kv, of keys or values alone.
-static Status checkPart(const CacheOption &option, CachePart part,
-                        const quant::Format &format, const Refusal &refuse) {
+static Status checkPart(const CacheOption &all, CachePart part,
+                        const quant::CacheFormat &own, const Refusal &refuse) {
+  const quant::Format &format = own.format;
+  CacheOption option = ofLayer(all, own);
   bool bf16 = StringRef(refuse.options.activations).starts_with("bf16");
   quant::Format other = quant::floatFormat(bf16 ? quant::ElementType::BF16
                                                 : quant::ElementType::F16);
@@ -112,59 +112,64 @@ static Status checkPart(const CacheOption &option, CachePart part,
 
 std::vector<std::string> namedCacheCandidates(const CompileOptions &options) {
   if (!options.cacheCandidates.empty())
-    return options.cacheCandidates;
+    return quant::joinCacheWords(options.cacheCandidates);
   bool bf16 = StringRef(options.activations).starts_with("bf16");
   return {"int4_asym_g32_zf", "int4", "int8", bf16 ? "bf16" : "f16"};
 }
 
 Status checkCacheFormat(const CompileOptions &options, CachePart part,
-                        const quant::Format &format) {
+                        const quant::CacheFormat &format) {
   Refusal refuse{options, "--kv-candidates", quant::spell(format)};
+  if (format.beforeRotary)
+    return refuse(StatusCode::Unsupported,
+                  "whether keys are stored ahead of their rotation is no "
+                  "choice of a budget; give it as --kv or --kv-format");
   return checkPart(CacheOption(), part, format, refuse);
 }
 
-std::vector<quant::Format> cacheCandidates(const CompileOptions &options,
-                                           CachePart part) {
-  std::vector<quant::Format> formats;
+std::vector<quant::CacheFormat> cacheCandidates(const CompileOptions &options,
+                                                CachePart part) {
+  std::vector<quant::CacheFormat> formats;
   for (const std::string &name : namedCacheCandidates(options)) {
-    auto format = quant::parseFormat(name);
+    auto format = quant::parseCacheFormat(name);
     if (format.ok() && checkCacheFormat(options, part, *format).ok())
       formats.push_back(*format);
   }
   return formats;
 }
 
-/// The checks of formats that --kv has, for each of --kv-format. Names and
+/// The checks of formats that --kv has, of an entry of --kv-format. Names and
 /// patterns are the pass's to read, which knows the layers.
-static Status checkLayers(const CompileOptions &options,
-                          const CacheOption &option) {
-  for (const std::string &entry : options.cacheFormats) {
-    auto [name, format] = StringRef(entry).rsplit('=');
-    Refusal refuse{options, "--kv-format", entry};
-    if (name.empty() || format.empty())
-      return refuse(StatusCode::InvalidArgument,
-                    "expected cache.LAYER.key=FORMAT, cache.LAYER.value=FORMAT "
-                    "or re:PATTERN=FORMAT");
-    auto parsed = quant::parseFormat(format.str());
-    if (!parsed.ok())
-      return refuse(parsed.status().code(), parsed.status().message());
-    // A pattern may mean both.
-    (void)name.consume_back("$");
-    if (!name.ends_with("value"))
-      QOPT_RETURN_IF_ERROR(checkPart(option, CachePart::Keys, *parsed, refuse));
-    if (!name.ends_with("key"))
-      QOPT_RETURN_IF_ERROR(
-          checkPart(option, CachePart::Values, *parsed, refuse));
-  }
+static Status checkLayer(const CacheOption &all, StringRef entry,
+                         const Refusal &refuse) {
+  auto [name, format] =
+      entry.take_front(quant::cacheWordsOf(entry)).rsplit('=');
+  if (name.empty() || format.empty())
+    return refuse(StatusCode::InvalidArgument,
+                  "expected cache.LAYER.key=FORMAT, cache.LAYER.value=FORMAT "
+                  "or re:PATTERN=FORMAT, and recent=N, first=N and "
+                  "before_rotary behind it with commas between");
+  auto parsed = quant::parseCacheFormat(entry.drop_front(name.size() + 1));
+  if (!parsed.ok())
+    return refuse(parsed.status().code(), parsed.status().message());
+  // A pattern may mean both.
+  (void)name.consume_back("$");
+  if (name.ends_with("value") && parsed->beforeRotary)
+    return refuse(StatusCode::InvalidArgument,
+                  "values are not rotated; before_rotary is for keys");
+  if (!name.ends_with("value"))
+    QOPT_RETURN_IF_ERROR(checkPart(all, CachePart::Keys, *parsed, refuse));
+  if (!name.ends_with("key"))
+    QOPT_RETURN_IF_ERROR(checkPart(all, CachePart::Values, *parsed, refuse));
   return {};
 }
 
-/// What --kv says of all layers.
-static StatusOr<CacheOption> parseCache(const CompileOptions &options) {
+StatusOr<CacheOption> parseCacheOfAll(const CompileOptions &options) {
   CacheOption option;
   if (options.cache.empty())
     return option;
   Refusal refuse{options};
+  quant::CacheFormat words;
   SmallVector<StringRef> parts;
   StringRef(options.cache).split(parts, ',');
   option.keys = option.values = parts.front().str();
@@ -173,8 +178,10 @@ static StatusOr<CacheOption> parseCache(const CompileOptions &options) {
     if (i == 1 && !parts[i].contains('=') && parts[i] != "before_rotary")
       option.values = parts[i].str();
     else
-      good &= readWord(parts[i], option);
+      good &= quant::readCacheWord(parts[i], words);
   }
+  good &= words.recent != 0 && words.first != 0;
+  option = ofLayer(option, words);
   if (!good || option.values.empty())
     return refuse(
         StatusCode::InvalidArgument,
@@ -193,10 +200,27 @@ static StatusOr<CacheOption> parseCache(const CompileOptions &options) {
   return option;
 }
 
+std::string cacheOverride(const CompileOptions &options,
+                          const PlannedCache &cache) {
+  // What is wrong with it is said elsewhere.
+  StatusOr<CacheOption> parsed = parseCacheOfAll(options);
+  CacheOption all = parsed.ok() ? *parsed : CacheOption();
+  quant::CacheFormat own{*quant::parseFormat(cache.chosen.format)};
+  if (cache.chosen.recent != all.recent)
+    own.recent = cache.chosen.recent;
+  if (cache.chosen.first != (cache.chosen.recent ? all.first : 0))
+    own.first = cache.chosen.first;
+  own.beforeRotary = cache.isBeforeRotary && !all.beforeRotary;
+  return cache.name + "=" + quant::spell(own);
+}
+
 StatusOr<CacheOption> parseCacheOption(const CompileOptions &options) {
-  StatusOr<CacheOption> option = parseCache(options);
-  if (option.ok())
-    QOPT_RETURN_IF_ERROR(checkLayers(options, *option));
+  StatusOr<CacheOption> option = parseCacheOfAll(options);
+  if (!option.ok())
+    return option;
+  for (const std::string &entry : options.cacheFormats)
+    QOPT_RETURN_IF_ERROR(
+        checkLayer(*option, entry, Refusal{options, "--kv-format", entry}));
   return option;
 }
 

@@ -9,7 +9,8 @@
 #include "qopt/Status.h"
 
 #include "lib/Calibrate/CacheProbe.h"
-#include "lib/Quant/Format.h"
+#include "lib/Driver/PrecisionPlan.h"
+#include "lib/Quant/CacheFormat.h"
 
 #include <cstdint>
 #include <string>
@@ -27,6 +28,13 @@ struct CacheOption {
 /// Fails where no cache, or none of the target, is so; nor with a format of
 /// --kv-format.
 StatusOr<CacheOption> parseCacheOption(const CompileOptions &options);
+/// Of --kv alone.
+StatusOr<CacheOption> parseCacheOfAll(const CompileOptions &options);
+
+/// An entry of --kv-format that gives keys or values of a layer, beside --kv of
+/// `options`, what a plan has chosen.
+std::string cacheOverride(const CompileOptions &options,
+                          const PlannedCache &cache);
 
 using calibrate::CachePart;
 
@@ -35,12 +43,12 @@ using calibrate::CachePart;
 std::vector<std::string> namedCacheCandidates(const CompileOptions &options);
 
 /// Those of keys or of values that the target has kernels for.
-std::vector<quant::Format> cacheCandidates(const CompileOptions &options,
-                                           CachePart part);
+std::vector<quant::CacheFormat> cacheCandidates(const CompileOptions &options,
+                                                CachePart part);
 
 /// Fails where keys, or values, of the target are not stored so.
 Status checkCacheFormat(const CompileOptions &options, CachePart part,
-                        const quant::Format &format);
+                        const quant::CacheFormat &format);
 
 } // namespace qopt::driver
 

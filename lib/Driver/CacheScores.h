@@ -6,20 +6,25 @@
 
 #include "lib/Driver/ModelGradients.h"
 #include "lib/Driver/PrecisionPlan.h"
-#include "lib/Quant/Format.h"
+#include "lib/Quant/CacheFormat.h"
 
 namespace qopt::driver {
 
 struct CacheScoring {
-  std::vector<quant::Format> keys, values; ///< candidates
+  std::vector<quant::CacheFormat> keys, values; ///< candidates
   uint64_t seed = 2000;   ///< of the labels; another one than the weights'
   int64_t sequences = 32; ///< at most so many, evenly spread
 };
 
 /// Candidates that a head of a cache's channels can be stored in.
-std::vector<quant::Format>
-fittingFormats(const std::vector<quant::Format> &candidates,
+std::vector<quant::CacheFormat>
+fittingFormats(const std::vector<quant::CacheFormat> &candidates,
                const PlannedCache &cache);
+
+/// A candidate as an alternative of a plan.
+PlannedFormat alternativeOf(const PlannedCache &cache,
+                            const quant::CacheFormat &format,
+                            double divergence);
 
 /// Fills the alternatives of caches: those candidates whose groups divide a
 /// head. Unsupported where layers attend to the cache of another, which no

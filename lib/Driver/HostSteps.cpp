@@ -46,6 +46,7 @@ private:
   std::pair<double, double> routedTokens(ir::LinearOp op) const;
   double bytesOf(ir::CachedAttentionOp op) const;
   double positionsOf(ir::CachedAttentionOp op) const;
+  double halvesOf(ir::CachedAttentionOp op) const;
   void countBytes(func::FuncOp function);
   template <typename Visit>
   static void forEachKernel(func::FuncOp function, Visit visit);
@@ -89,13 +90,23 @@ double HostStep::positionsOf(ir::CachedAttentionOp op) const {
       std::min<int64_t>(positions, op.getWindow().value_or(positions)));
 }
 
+/// Of these the ones that are read in f16.
+double HostStep::halvesOf(ir::CachedAttentionOp op) const {
+  ir::KVCacheType cache = op.getCache().getType();
+  int64_t layer = op.getLayer();
+  return std::min(positionsOf(op),
+                  double(cache.recentOf(layer) + cache.firstOf(layer)));
+}
+
 double HostStep::bytesOf(ir::CachedAttentionOp op) const {
   ir::KVCacheType cache = op.getCache().getType();
   int64_t layer = op.getLayer();
   double bits = quant::bitsOf(cache.keyOf(layer).element) +
                 quant::bitsOf(cache.valueOf(layer).element);
-  return double(sequences) * positionsOf(op) *
-         double(cache.getKvHeads() * cache.getHeadSize()) * bits / 8;
+  double halves = halvesOf(op);
+  return double(sequences) *
+         ((positionsOf(op) - halves) * bits + halves * 2 * 16) *
+         double(cache.getKvHeads() * cache.getHeadSize()) / 8;
 }
 
 /// Calls `visit` for each kernel's op: those of a region that has no kernel of
@@ -178,26 +189,34 @@ Status HostStep::add(ir::LinearOp op) {
 
 Status HostStep::add(ir::CachedAttentionOp op) {
   ir::KVCacheType type = op.getCache().getType();
-  auto keys =
-      rates.cache(calibrate::CachePart::Keys, type.keyOf(op.getLayer()));
-  auto values =
-      rates.cache(calibrate::CachePart::Values, type.valueOf(op.getLayer()));
-  for (const Status &status : {keys.status(), values.status()})
-    QOPT_RETURN_IF_ERROR(status);
-  double seen = double(sequences) * positionsOf(op);
   // Vectors are of 16 channels, or of 16 positions.
   auto channels = int64_t(llvm::alignTo(type.getHeadSize(), 16));
-  double stored = seen * double(type.getKvHeads() * channels);
   int64_t heads = cast<ShapedType>(op.getQ().getType()).getDimSize(1);
-  double asked = seen * double(heads * channels);
   Work work{"attention"};
+  auto addPositions = [&](double seen, const quant::Format &key,
+                          const quant::Format &value) {
+    auto keys = rates.cache(calibrate::CachePart::Keys, key);
+    auto values = rates.cache(calibrate::CachePart::Values, value);
+    for (const Status &status : {keys.status(), values.status()})
+      QOPT_RETURN_IF_ERROR(status);
+    double stored = seen * double(type.getKvHeads() * channels);
+    double asked = seen * double(heads * channels);
+    work.flops += 4 * asked;
+    work.seconds += stored * (keys->unpack + values->unpack) +
+                    asked * (keys->product + values->product) +
+                    seen * double(heads) * rates.score;
+    return Status();
+  };
+  double halves = double(sequences) * halvesOf(op);
+  quant::Format key = type.keyOf(op.getLayer()),
+                value = type.valueOf(op.getLayer()),
+                half = quant::floatFormat(quant::ElementType::F16);
+  QOPT_RETURN_IF_ERROR(
+      addPositions(double(sequences) * positionsOf(op) - halves, key, value));
+  if (halves > 0)
+    QOPT_RETURN_IF_ERROR(addPositions(halves, half, half));
   work.bytes = bytesOf(op);
-  work.flops = 4 * asked;
-  work.seconds = stored * (keys->unpack + values->unpack) +
-                 asked * (keys->product + values->product) +
-                 seen * double(heads) * rates.score;
-  work.why = quant::spell(type.keyOf(op.getLayer())) + " keys, " +
-             quant::spell(type.valueOf(op.getLayer())) + " values";
+  work.why = quant::spell(key) + " keys, " + quant::spell(value) + " values";
   add(work, rates.call);
   return Status();
 }

@@ -30,7 +30,7 @@ private:
   JointItem itemOf(size_t tensor, llvm::ArrayRef<size_t> weights) const;
   void extend(const Group &group, const PlannedFormat &reads,
               JointItem &item) const;
-  std::vector<PlannedFormat> formatsOf(size_t entry) const;
+  JointItem itemOfCaches(llvm::ArrayRef<size_t> unit) const;
   SizedOption optionOf(size_t entry, const PlannedFormat &format) const;
 
   llvm::ArrayRef<PlanEntry> entries;
@@ -58,12 +58,6 @@ std::vector<Group> Joining::groupsOf(llvm::ArrayRef<size_t> some) const {
   return groups;
 }
 
-/// Of what options fix that alone.
-std::vector<PlannedFormat> Joining::formatsOf(size_t entry) const {
-  const PlanEntry &of = entries[entry];
-  return of.alternatives.empty() ? std::vector{of.chosen} : of.alternatives;
-}
-
 SizedOption Joining::optionOf(size_t entry, const PlannedFormat &format) const {
   SizedOption option{entries[entry].bytes(format, use), 0,
                      PlanEntry::time(format)};
@@ -82,12 +76,12 @@ static void add(const SizedOption &one, SizedOption &sum) {
 
 JointItem Joining::itemOf(const Group &group) const {
   JointItem item;
-  item.isCache = entries[group.front()].cache;
   item.entries = group;
-  for (size_t place = 0; place < formatsOf(group.front()).size(); ++place) {
+  for (size_t place = 0; place < formatsOf(entries[group.front()]).size();
+       ++place) {
     SizedOption sum{0, 0, 0};
     for (size_t entry : group)
-      add(optionOf(entry, formatsOf(entry)[place]), sum);
+      add(optionOf(entry, formatsOf(entries[entry])[place]), sum);
     item.options.push_back(sum);
     item.picks.emplace_back(group.size(), place);
   }
@@ -119,6 +113,22 @@ static void prune(JointItem &item) {
   item.picks = std::move(left.picks);
 }
 
+JointItem Joining::itemOfCaches(llvm::ArrayRef<size_t> unit) const {
+  JointItem item;
+  item.isCache = true;
+  item.entries = unit.vec();
+  item.picks = cachePicks(entries, unit);
+  for (const std::vector<size_t> &pick : item.picks) {
+    SizedOption sum{0, 0, 0};
+    for (auto [place, entry] : llvm::zip_equal(pick, unit))
+      add(optionOf(entry, formatsOf(entries[entry])[place]), sum);
+    item.options.push_back(sum);
+  }
+  if (unit.size() > 1)
+    prune(item);
+  return item;
+}
+
 /// A weight's format as its linear reads a tensor so; nothing where it cannot.
 static std::optional<PlannedFormat> readBy(PlannedFormat format,
                                            const PlannedFormat &reads) {
@@ -135,11 +145,12 @@ static std::optional<PlannedFormat> readBy(PlannedFormat format,
 void Joining::extend(const Group &group, const PlannedFormat &reads,
                      JointItem &item) const {
   JointItem longer;
-  for (size_t place = 0; place < formatsOf(group.front()).size(); ++place) {
+  for (size_t place = 0; place < formatsOf(entries[group.front()]).size();
+       ++place) {
     SizedOption more{0, 0, 0};
     bool canRead = true;
     for (size_t entry : group) {
-      auto format = readBy(formatsOf(entry)[place], reads);
+      auto format = readBy(formatsOf(entries[entry])[place], reads);
       canRead &= format.has_value();
       if (format)
         add(optionOf(entry, *format), more);
@@ -163,7 +174,7 @@ JointItem Joining::itemOf(size_t tensor, llvm::ArrayRef<size_t> weights) const {
   item.entries = {tensor};
   for (const Group &group : groups)
     item.entries.insert(item.entries.end(), group.begin(), group.end());
-  std::vector<PlannedFormat> formats = formatsOf(tensor);
+  std::vector<PlannedFormat> formats = formatsOf(entries[tensor]);
   for (size_t place = 0; place < formats.size(); ++place) {
     JointItem one;
     one.options.push_back(optionOf(tensor, formats[place]));
@@ -179,14 +190,12 @@ JointItem Joining::itemOf(size_t tensor, llvm::ArrayRef<size_t> weights) const {
 
 std::vector<JointItem> Joining::run() {
   llvm::StringMap<size_t> weights;
-  std::vector<size_t> alone, caches;
+  std::vector<size_t> alone;
   std::vector<std::pair<size_t, std::vector<size_t>>> tensors;
   for (auto [i, entry] : llvm::enumerate(entries)) {
-    if (entry.cache)
-      caches.push_back(i);
-    else if (!entry.tensor)
+    if (!entry.cache && !entry.tensor)
       weights[entry.name] = i;
-    else if (!entry.alternatives.empty())
+    else if (entry.tensor && !entry.alternatives.empty())
       tensors.push_back({i, {}});
   }
   std::vector<bool> isJoined(entries.size());
@@ -205,8 +214,8 @@ std::vector<JointItem> Joining::run() {
     items.push_back(itemOf(group));
   for (auto &[tensor, readers] : tensors)
     items.push_back(itemOf(tensor, readers));
-  for (size_t cache : caches)
-    items.push_back(itemOf(Group{cache}));
+  for (const std::vector<size_t> &unit : cacheUnits(entries))
+    items.push_back(itemOfCaches(unit));
   return items;
 }
 

@@ -1,5 +1,6 @@
-// What is chosen together: weights of one launch, and a tensor with all weights
-// that it is multiplied by. Codes of a tensor need weights that are multiplied
+// What is chosen together: weights of one launch, keys and values of a layer
+// that keep the same positions in f16, and a tensor with all weights that it is
+// multiplied by. Codes of a tensor need weights that are multiplied
 // by such, so of these an option is a format of the tensor and one of each
 // weight that reads it; of all such combinations only those are options that no
 // other beats in bytes, time and cost, which leaves the choice exact.

@@ -96,8 +96,8 @@ static Status checkCacheCandidates(const CompileOptions &options) {
                   "--kv-candidates is for --max-memory and --max-latency, "
                   "which choose among them where no --kv is given; leave it "
                   "out");
-  for (const std::string &name : options.cacheCandidates) {
-    auto format = quant::parseFormat(name);
+  for (const std::string &name : namedCacheCandidates(options)) {
+    auto format = quant::parseCacheFormat(name);
     if (!format.ok())
       return Status(format.status().code(),
                     "--kv-candidates: " + format.status().message());
@@ -217,8 +217,7 @@ static Status checkBits(const CompileOptions &asked, const PrecisionPlan &plan,
           std::ceil(8000.0 * double(least) / double(plan.elements())) / 1000));
 }
 
-Status PlanBudget::choose(const Progress &progress, PrecisionPlan &plan) {
-  plan.budget = spellBudgets();
+Status PlanBudget::chooseAmong(const Progress &progress, PrecisionPlan &plan) {
   PlanSizes least = leastSizes(plan, use), most = mostSizes(plan, use);
   int64_t ofBits = bytesOfBits(asked, plan);
   if (!asked.maxLatency.empty()) { // prices of what is joined do not add up

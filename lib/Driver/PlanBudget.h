@@ -86,6 +86,8 @@ private:
   using Brackets = std::array<Bracket, 3>; ///< of weights, of all, of time
 
   std::string spellBudgets() const;
+  /// As choose, among the alternatives of `plan`.
+  Status chooseAmong(const Progress &progress, PrecisionPlan &plan);
   Status chooseWithinLimits(PrecisionPlan &plan, const PlanSizes &least,
                             const PlanSizes &most);
   Brackets bracketsOf(const PlanSizes &least, const PlanSizes &most) const;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/PlanMoves.h"
+#include "lib/Driver/CacheOption.h"
 #include "lib/Driver/HostModels.h"
 #include "lib/Driver/StageOptions.h"
 #include "lib/Driver/WeightCalibration.h"
@@ -81,7 +82,7 @@ StatusOr<OwningOpRef<ModuleOp>> MoveSearch::modelOf(const PrecisionPlan &of) {
       own.formats.push_back(weight.name + "=" + weight.chosen.format);
   for (const PlannedCache &cache : of.caches)
     if (!cache.alternatives.empty())
-      own.cacheFormats.push_back(cache.name + "=" + cache.chosen.format);
+      own.cacheFormats.push_back(cacheOverride(own, cache));
   auto model = quantizedModel(inputs.raised, askedFormats(own));
   if (!model.ok())
     return model;
@@ -128,22 +129,18 @@ StatusOr<double> MoveSearch::divergenceOf(const PrecisionPlan &of) {
   return found->all.figures.agreement->divergence.value;
 }
 
-/// The place of what was chosen among the alternatives.
-static size_t placeOf(const PlanEntry &entry) {
-  auto found = llvm::find_if(entry.alternatives, [&](const PlannedFormat &f) {
-    return f.format == entry.chosen.format;
-  });
-  return size_t(found - entry.alternatives.begin());
-}
-
-/// Whether it has an alternative at `place`, and may take it alone: weights of
-/// one launch keep one format, and those that read a tensor one that can.
-static bool mayTake(const PlanEntry &entry, size_t place) {
-  if (!entry.launch.empty() || entry.tensor ||
-      place >= entry.alternatives.size())
-    return false;
-  const PlannedFormat &format = entry.alternatives[place];
-  return format.secondsBy.empty() || format.seconds;
+/// The place of the next smaller alternative, or the next larger, that it may
+/// take alone: weights of one launch keep one format, those that read a tensor
+/// one that can, and caches their positions.
+static std::optional<size_t> neighbourOf(const PlanEntry &entry, int up) {
+  if (!entry.launch.empty() || entry.tensor || entry.alternatives.empty())
+    return std::nullopt;
+  std::optional<size_t> place = entry.neighbour(entry.place(), up);
+  if (!place)
+    return std::nullopt;
+  const PlannedFormat &format = entry.alternatives[*place];
+  bool canRead = format.secondsBy.empty() || format.seconds;
+  return canRead ? place : std::nullopt;
 }
 
 /// The exchange of neighbours in size that is predicted to cost least, of those
@@ -154,17 +151,17 @@ std::optional<Move> MoveSearch::nextMove() {
   PlanSizes now = sizesOf(plan, use), most = budget.bounds();
   std::optional<Move> best;
   for (auto [i, smaller] : llvm::enumerate(entries)) {
-    size_t place = smaller.alternatives.empty() ? 0 : placeOf(smaller);
-    if (place == 0 || !mayTake(smaller, place - 1))
+    std::optional<size_t> place = neighbourOf(smaller, -1);
+    if (!place)
       continue;
-    const PlannedFormat &less = smaller.alternatives[place - 1];
+    const PlannedFormat &less = smaller.alternatives[*place];
     int64_t saved =
         smaller.bytes(smaller.chosen, use) - smaller.bytes(less, use);
     for (auto [j, larger] : llvm::enumerate(entries)) {
-      size_t next = larger.alternatives.empty() ? 0 : placeOf(larger) + 1;
-      if (i == j || next == 0 || !mayTake(larger, next))
+      std::optional<size_t> next = neighbourOf(larger, 1);
+      if (i == j || !next)
         continue;
-      const PlannedFormat &more = larger.alternatives[next];
+      const PlannedFormat &more = larger.alternatives[*next];
       int64_t added =
           larger.bytes(more, use) - larger.bytes(larger.chosen, use);
       int64_t ofWeights =
@@ -174,7 +171,7 @@ std::optional<Move> MoveSearch::nextMove() {
       if (now.weights + ofWeights > most.weights ||
           now.all + added - saved > most.all || now.time + time > most.time)
         continue;
-      Move move{i, place - 1, j, next,
+      Move move{i, *place, j, *next,
                 less.divergence - smaller.chosen.divergence + more.divergence -
                     larger.chosen.divergence};
       if ((!best || move.predicted < best->predicted) &&
@@ -211,8 +208,8 @@ Status MoveSearch::attempt(const Move &move) {
   std::vector<PlanEntry> entries = entriesOf(changed);
   const PlanEntry &smaller = entries[move.smaller],
                   &larger = entries[move.larger];
-  changed.moves.tried.push_back({smaller.name, smaller.chosen.format,
-                                 larger.name, larger.chosen.format, *found,
+  changed.moves.tried.push_back({smaller.name, smaller.chosen.spell(),
+                                 larger.name, larger.chosen.spell(), *found,
                                  helps});
   if (!helps) {
     plan.moves.tried = std::move(changed.moves.tried);
@@ -223,8 +220,8 @@ Status MoveSearch::attempt(const Move &move) {
                                  "instead of {2:F6}",
                                  other->name, *found, before);
   // Not the same again, backwards.
-  tried.insert(
-      {move.larger, move.toLarger - 1, move.smaller, move.toSmaller + 1});
+  tried.insert({move.larger, *larger.neighbour(move.toLarger, -1), move.smaller,
+                *smaller.neighbour(move.toSmaller, 1)});
   changed.moves.after = *found;
   plan = std::move(changed);
   return Status();

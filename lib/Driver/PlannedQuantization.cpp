@@ -5,6 +5,7 @@
 #include "lib/Driver/Quantization.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <map>
 #include <set>
 
 using namespace mlir;
@@ -42,6 +43,29 @@ static Status compareWeights(const std::vector<PlannedWeight> &model,
   return refuse("the plan is for another model: " + differences.front() + more);
 }
 
+/// Keys and values of a layer keep the same positions.
+static Status comparePositions(const PrecisionPlan &plan) {
+  std::map<StringRef, const PlannedCache *> keys;
+  for (const PlannedCache &cache : plan.caches) {
+    StringRef layer = StringRef(cache.name).rsplit('.').first;
+    if (!cache.isValue()) {
+      keys[layer] = &cache;
+      continue;
+    }
+    auto key = keys.find(layer);
+    if (key == keys.end())
+      continue;
+    const PlannedFormat &one = key->second->chosen, &other = cache.chosen;
+    if (one.recent != other.recent || one.first != other.first)
+      return refuse(llvm::formatv(
+          "the plan keeps {0} latest and {1} first positions of {2} and {3} "
+          "and {4} of {5}, which lie side by side; expected the same numbers",
+          one.recent, one.first, key->second->name, other.recent, other.first,
+          cache.name));
+  }
+  return Status();
+}
+
 /// A value that both the plan and an option have.
 static Status takeOption(const char *option, const std::string &planned,
                          std::string &given) {
@@ -61,6 +85,7 @@ Status Quantization::takePlan(ModuleOp raised) {
     return refuse("the plan is for --target " + plan->target + ", not " +
                   targetName(asked));
   QOPT_RETURN_IF_ERROR(compareWeights(listWeights(raised), *plan));
+  QOPT_RETURN_IF_ERROR(comparePositions(*plan));
   QOPT_RETURN_IF_ERROR(
       takeOption("--activations", plan->activations, asked.activations));
   QOPT_RETURN_IF_ERROR(takeOption("--kv", plan->cache, asked.cache));
@@ -127,7 +152,7 @@ void Quantization::takeFormats() {
         asked.activationFormats.push_back(weight + "=" + tensor.chosen.format);
   for (const PlannedCache &cache : decided.caches)
     if (!asked.plan.empty() || !cache.alternatives.empty())
-      asked.cacheFormats.push_back(cache.name + "=" + cache.chosen.format);
+      asked.cacheFormats.push_back(cacheOverride(asked, cache));
 }
 
 } // namespace qopt::driver

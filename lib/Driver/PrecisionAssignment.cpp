@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/PrecisionAssignment.h"
+#include "dialects/QOpt/KeyRotation.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Driver/JointItems.h"
 #include "lib/Driver/WeightEvaluator.h"
@@ -10,7 +11,9 @@
 #include "runtime/cuda/KvPageLayout.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <array>
 #include <cmath>
+#include <map>
 #include <set>
 
 using namespace mlir;
@@ -107,12 +110,23 @@ int64_t positionBytes(const PlannedCache &cache, const quant::Format &format) {
   return llvm::divideCeil(bits, 8);
 }
 
+/// Layers whose keys attention rotates as it reads them.
+static std::set<int64_t> rotatingLayers(ModuleOp module) {
+  std::set<int64_t> layers;
+  module.walk([&](ir::CachedAttentionOp attention) {
+    if (ir::keyRotationOf(attention))
+      layers.insert(int64_t(attention.getLayer()));
+  });
+  return layers;
+}
+
 std::vector<PlannedCache> listCaches(ModuleOp module, ModuleOp raised,
                                      TargetDevice target) {
   std::vector<PlannedCache> caches;
   ir::KVCacheType type = cacheOf(module), source = cacheOf(raised);
   if (!type)
     return caches;
+  std::set<int64_t> beforeRotary = rotatingLayers(module);
   auto add = [&](int64_t layer, const char *what, const quant::Format &format,
                  const quant::Format &own) {
     PlannedCache cache;
@@ -122,10 +136,14 @@ std::vector<PlannedCache> listCaches(ModuleOp module, ModuleOp raised,
     cache.row = cache.channels;
     cache.padsAsGpu = target == TargetDevice::Cuda;
     cache.row = rowOf(cache, format);
-    cache.latest = type.getRecent() + type.getFirst();
     cache.chosen.format = quant::spell(format);
     cache.chosen.bytes = positionBytes(cache, format);
-    cache.reason = format == own ? "as the model has it" : "asked for";
+    cache.chosen.recent = type.recentOf(layer);
+    cache.chosen.first = type.firstOf(layer);
+    cache.isBeforeRotary = !cache.isValue() && beforeRotary.count(layer);
+    bool isOwn = format == own && !cache.chosen.positions();
+    cache.reason =
+        isOwn && !cache.isBeforeRotary ? "as the model has it" : "asked for";
     caches.push_back(std::move(cache));
   };
   for (int64_t layer = 0; layer < type.getLayers(); ++layer) {
@@ -144,32 +162,131 @@ static std::string spellTime(const PlannedFormat &less,
                        (*more.seconds - *less.seconds) * 1e6);
 }
 
+bool keepAlike(const PlannedFormat &one, const PlannedFormat &other) {
+  return one.recent == other.recent && one.first == other.first;
+}
+
 /// What the neighbours in size would save or cost.
-static std::string reasonFor(const std::vector<PlannedFormat> &alternatives,
-                             size_t chosen) {
+static std::string reasonFor(const PlanEntry &entry, size_t chosen) {
   std::string reason;
+  const std::vector<PlannedFormat> &alternatives = entry.alternatives;
   const PlannedFormat &own = alternatives[chosen];
-  if (chosen > 0) {
-    const PlannedFormat &less = alternatives[chosen - 1];
+  if (auto place = entry.neighbour(chosen, -1)) {
+    const PlannedFormat &less = alternatives[*place];
     reason =
         llvm::formatv("{0} would save {1} bytes{2} and cost {3:F6} KL more",
-                      less.format, own.bytes - less.bytes, spellTime(less, own),
-                      less.divergence - own.divergence);
+                      less.spell(), own.bytes - less.bytes,
+                      spellTime(less, own), less.divergence - own.divergence);
   }
-  if (chosen + 1 < alternatives.size()) {
-    const PlannedFormat &more = alternatives[chosen + 1];
+  if (auto place = entry.neighbour(chosen, 1)) {
+    const PlannedFormat &more = alternatives[*place];
     reason += (reason.empty() ? "" : "; ") +
               std::string(llvm::formatv(
                   "{0} would take {1} bytes{2} more and save {3:F6} KL",
-                  more.format, more.bytes - own.bytes, spellTime(own, more),
+                  more.spell(), more.bytes - own.bytes, spellTime(own, more),
                   own.divergence - more.divergence));
   }
-  return reason.empty() ? "the only candidate" : reason;
+  if (!reason.empty())
+    return reason;
+  return alternatives.size() == 1 ? "the only candidate"
+                                  : "the only candidate with these positions";
 }
 
 void PlanEntry::choose(size_t alternative) {
   chosen = alternatives[alternative];
-  reason = reasonFor(alternatives, alternative);
+  reason = reasonFor(*this, alternative);
+}
+
+size_t PlanEntry::place() const {
+  auto found = llvm::find_if(alternatives, [&](const PlannedFormat &format) {
+    return format.format == chosen.format && keepAlike(format, chosen);
+  });
+  return found == alternatives.end() ? 0 : size_t(found - alternatives.begin());
+}
+
+std::optional<size_t> PlanEntry::neighbour(size_t place, int up) const {
+  for (size_t next = place + size_t(up); next < alternatives.size();
+       next += size_t(up)) // below 0 is above all
+    if (keepAlike(alternatives[next], alternatives[place]))
+      return next;
+  return std::nullopt;
+}
+
+std::vector<PlannedFormat> formatsOf(const PlanEntry &entry) {
+  return entry.alternatives.empty() ? std::vector{entry.chosen}
+                                    : entry.alternatives;
+}
+
+/// Whether all that the entries could be keeps the same positions.
+static bool keepOnlyAlike(const PlanEntry &one, const PlanEntry &other) {
+  PlannedFormat first = formatsOf(one).front();
+  auto isAlike = [&](const PlannedFormat &f) { return keepAlike(f, first); };
+  return llvm::all_of(formatsOf(one), isAlike) &&
+         llvm::all_of(formatsOf(other), isAlike);
+}
+
+std::vector<std::vector<size_t>> cacheUnits(llvm::ArrayRef<PlanEntry> entries) {
+  std::vector<std::vector<size_t>> units;
+  std::map<llvm::StringRef, size_t> layers; ///< place of its unit
+  for (auto [i, entry] : llvm::enumerate(entries)) {
+    if (!entry.cache)
+      continue;
+    llvm::StringRef layer = llvm::StringRef(entry.name).rsplit('.').first;
+    auto [known, isNew] = layers.try_emplace(layer, units.size());
+    if (!isNew && !keepOnlyAlike(entries[units[known->second].front()], entry))
+      units[known->second].push_back(i);
+    else
+      units.push_back({i});
+  }
+  return units;
+}
+
+std::vector<std::vector<size_t>> cachePicks(llvm::ArrayRef<PlanEntry> entries,
+                                            llvm::ArrayRef<size_t> unit) {
+  std::vector<std::vector<size_t>> picks;
+  std::vector<PlannedFormat> first = formatsOf(entries[unit.front()]);
+  for (size_t i = 0; i < first.size(); ++i) {
+    if (unit.size() == 1) {
+      picks.push_back({i});
+      continue;
+    }
+    for (auto [j, other] : llvm::enumerate(formatsOf(entries[unit[1]])))
+      if (keepAlike(first[i], other))
+        picks.push_back({i, j});
+  }
+  return picks;
+}
+
+Status dropUnpaired(std::vector<PlannedCache> &caches) {
+  PrecisionPlan plan;
+  std::swap(plan.caches, caches);
+  std::vector<PlanEntry> entries = entriesOf(plan);
+  Status status;
+  for (const std::vector<size_t> &unit : cacheUnits(entries)) {
+    if (unit.size() == 1)
+      continue;
+    std::array<std::set<size_t>, 2> left;
+    for (const std::vector<size_t> &pick : cachePicks(entries, unit))
+      for (size_t i : {0, 1})
+        left[i].insert(pick[i]);
+    if (left[0].empty() && status.ok())
+      status = Status(StatusCode::Infeasible,
+                      "no candidates for \"" + entries[unit[0]].name +
+                          "\" and \"" + entries[unit[1]].name +
+                          "\" keep the same latest and first positions, as "
+                          "keys and values of a layer do; add some to "
+                          "--kv-candidates");
+    for (size_t i : {0, 1}) {
+      std::vector<PlannedFormat> paired;
+      for (auto [place, format] :
+           llvm::enumerate(entries[unit[i]].alternatives))
+        if (left[i].count(place))
+          paired.push_back(format);
+      entries[unit[i]].alternatives = std::move(paired);
+    }
+  }
+  std::swap(plan.caches, caches);
+  return status;
 }
 
 int64_t PlanEntry::bytes(const PlannedFormat &format,
@@ -183,7 +300,7 @@ int64_t PlanEntry::bytes(const PlannedFormat &format,
   // latest and first positions with 16 bits, or the keys of a group that is not
   // full, which wait so.
   quant::Format parsed = *quant::parseFormat(format.format);
-  int64_t halves = cache->latest;
+  int64_t halves = format.positions();
   if (halves)
     parsed = quant::floatFormat(quant::ElementType::F16);
   else if (!cache->isValue())
@@ -245,26 +362,57 @@ PlanSizes sizesOf(const PrecisionPlan &plan, const CacheUse &use) {
   });
 }
 
+/// The first by `isBefore` of what `sizeOf` says of each choice of a unit of
+/// caches.
+static int64_t
+extremeOf(llvm::ArrayRef<PlanEntry> entries, llvm::ArrayRef<size_t> unit,
+          llvm::function_ref<bool(int64_t, int64_t)> isBefore,
+          llvm::function_ref<int64_t(const PlanEntry &, const PlannedFormat &)>
+              sizeOf) {
+  std::optional<int64_t> extreme;
+  for (const std::vector<size_t> &pick : cachePicks(entries, unit)) {
+    int64_t sum = 0;
+    for (auto [place, of] : llvm::zip_equal(pick, unit))
+      sum += sizeOf(entries[of], formatsOf(entries[of])[place]);
+    if (!extreme || isBefore(sum, *extreme))
+      extreme = sum;
+  }
+  return *extreme; // dropUnpaired has left one
+}
+
 /// The least or the most of each size; of what is fixed where there is no
 /// alternative.
 template <typename Compare>
 static PlanSizes extremesOf(const PrecisionPlan &plan, const CacheUse &use,
                             Compare isBefore) {
   auto pick = [&](const PlanEntry &entry, auto sizeOf) {
-    if (entry.alternatives.empty())
-      return sizeOf(entry.chosen);
+    if (entry.cache) // below
+      return int64_t(0);
     std::vector<int64_t> sizes;
-    for (const PlannedFormat &format : entry.alternatives)
+    for (const PlannedFormat &format : formatsOf(entry))
       sizes.push_back(sizeOf(format));
     return *std::min_element(sizes.begin(), sizes.end(), isBefore);
   };
   // Whatever a tensor's format is.
-  return sumOf(plan, use, pick, [&](const PlannedFormat &format) {
+  PlanSizes sum = sumOf(plan, use, pick, [&](const PlannedFormat &format) {
     int64_t time = PlanEntry::time(format);
     for (auto &[reads, seconds] : format.secondsBy)
       time = std::min(time, picoseconds(seconds), isBefore);
     return time;
   });
+  // They are only read.
+  std::vector<PlanEntry> entries = entriesOf(const_cast<PrecisionPlan &>(plan));
+  for (const std::vector<size_t> &unit : cacheUnits(entries)) {
+    sum.all += extremeOf(entries, unit, isBefore,
+                         [&](const PlanEntry &of, const PlannedFormat &format) {
+                           return of.bytes(format, use);
+                         });
+    sum.time += extremeOf(entries, unit, isBefore,
+                          [](const PlanEntry &, const PlannedFormat &format) {
+                            return PlanEntry::time(format);
+                          });
+  }
+  return sum;
 }
 
 PlanSizes leastSizes(const PrecisionPlan &plan, const CacheUse &use) {

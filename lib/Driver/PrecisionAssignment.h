@@ -10,6 +10,7 @@
 #include "lib/Quant/Format.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/CompileOptions.h"
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,9 @@ struct CacheUse {
   int64_t sequences = 1;
   int64_t positions = 0; ///< of all sequences
 };
+
+/// Whether two formats of caches keep the same latest and first positions.
+bool keepAlike(const PlannedFormat &one, const PlannedFormat &other);
 
 /// What is bounded, each a sum over entries.
 struct PlanSizes {
@@ -85,10 +89,33 @@ struct PlanEntry {
   static int64_t time(const PlannedFormat &format);
   /// Takes an alternative, and says what its neighbours would cost.
   void choose(size_t alternative);
+  /// The place of what was chosen; of an entry without alternatives 0.
+  size_t place() const;
+  /// That of the next larger alternative, or with `up` −1 of the next smaller
+  /// one: of a cache, of those that keep the same positions. Nothing: there is
+  /// none.
+  std::optional<size_t> neighbour(size_t place, int up) const;
 };
 
 /// The weights, then the caches.
 std::vector<PlanEntry> entriesOf(PrecisionPlan &plan);
+
+/// An entry's alternatives; of one that is fixed its format alone.
+std::vector<PlannedFormat> formatsOf(const PlanEntry &entry);
+
+/// Caches by what is chosen together: the keys and the values of a layer, which
+/// keep the same positions, where one of them could keep others; else each
+/// alone. Places among `entries`.
+std::vector<std::vector<size_t>> cacheUnits(llvm::ArrayRef<PlanEntry> entries);
+
+/// Leaves those alternatives of caches with which the other part of their layer
+/// can keep the same positions. Infeasible where there are none.
+Status dropUnpaired(std::vector<PlannedCache> &caches);
+
+/// What such a unit can be: of each entry the place of one of its formats, with
+/// the same positions.
+std::vector<std::vector<size_t>> cachePicks(llvm::ArrayRef<PlanEntry> entries,
+                                            llvm::ArrayRef<size_t> unit);
 
 } // namespace qopt::driver
 

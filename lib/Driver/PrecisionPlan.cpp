@@ -96,8 +96,21 @@ static void writeNumber(json::OStream &out, StringRef key, double value) {
   out.attributeEnd();
 }
 
+std::string PlannedFormat::spell() const {
+  std::string text = format;
+  if (recent)
+    text += ",recent=" + std::to_string(recent);
+  if (first)
+    text += ",first=" + std::to_string(first);
+  return text;
+}
+
 static void writeFormat(json::OStream &out, const PlannedFormat &format) {
   out.attribute("format", format.format);
+  if (format.recent)
+    out.attribute("recent", format.recent);
+  if (format.first)
+    out.attribute("first", format.first);
   if (!format.algorithm.empty())
     out.attribute("algorithm", format.algorithm);
   out.attribute("bytes", format.bytes);
@@ -189,6 +202,9 @@ static void writeTensor(json::OStream &out, const PlannedActivation &tensor) {
   writeChoice(out, tensor);
 }
 
+/// Where keys are stored ahead of their rotation, what "stored" of a cache is.
+static constexpr StringLiteral beforeRotary = "before_rotary";
+
 static void writeCache(json::OStream &out, const PlannedCache &cache) {
   out.attribute("name", cache.name);
   out.attribute("heads", cache.heads);
@@ -196,8 +212,10 @@ static void writeCache(json::OStream &out, const PlannedCache &cache) {
   if (cache.row != cache.channels)
     out.attribute("row", cache.row);
   writeChoice(out, cache);
+  if (cache.isBeforeRotary)
+    out.attribute("stored", beforeRotary);
   writeStatistics(out, "statistics", cache.statistics);
-  writeStatistics(out, "before_rotary", cache.beforeRotary);
+  writeStatistics(out, beforeRotary, cache.beforeRotary);
 }
 
 static void writeMoves(json::OStream &out, const MoveRecord &moves) {
@@ -312,6 +330,8 @@ static bool readFormat(const json::Value &value, PlannedFormat &format,
   std::optional<double> microseconds;
   if (!map || !map.map("format", format.format) ||
       !map.mapOptional("algorithm", format.algorithm) ||
+      !readOptional(map, "recent", format.recent, path) ||
+      !readOptional(map, "first", format.first, path) ||
       !readNumber(map, "bytes", format.bytes, path) ||
       !readNumber(map, "predicted_kl", format.divergence, path) ||
       !map.map("step_us", microseconds) ||
@@ -422,6 +442,14 @@ static bool fromJSON(const json::Value &value, PlannedCache &cache,
       !readNumber(map, "channels", cache.channels, path))
     return false;
   cache.row = cache.channels;
+  std::string stored;
+  if (!map.mapOptional("stored", stored))
+    return false;
+  cache.isBeforeRotary = stored == beforeRotary;
+  if (!stored.empty() && (!cache.isBeforeRotary || cache.isValue())) {
+    path.field("stored").report("expected \"before_rotary\", of keys");
+    return false;
+  }
   return readOptional(map, "row", cache.row, path) &&
          readFormat(value, cache.chosen, path) &&
          map.map("reason", cache.reason) &&

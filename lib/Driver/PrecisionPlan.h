@@ -21,7 +21,8 @@
 //       …],
 //     "caches": [
 //       {"name": "cache.0.key", "heads": 4, "channels": 64, "format": "int8",
-//        "bytes": 264, "predicted_kl": 0.00003, "step_us": 0.21,
+//        "recent": 32, "first": 16, "bytes": 264, "predicted_kl": 0.00003,
+//        "step_us": 0.21, "stored": "before_rotary",
 //        "reason": "…",
 //        "statistics": {"largest": 11.2, "rms": 1.3, "outliers": 1,
 //                       "channels": [{"head": 0, "channel": 7, "times": 9.1}]},
@@ -39,6 +40,7 @@
 #ifndef QOPT_LIB_DRIVER_PRECISIONPLAN_H
 #define QOPT_LIB_DRIVER_PRECISIONPLAN_H
 
+#include "lib/Quant/CacheFormat.h"
 #include "qopt/Status.h"
 #include <cstdint>
 #include <map>
@@ -48,7 +50,7 @@
 
 namespace qopt::driver {
 
-/// One way to store a weight.
+/// One way to store a weight, a tensor, or the keys or values of a layer.
 struct PlannedFormat {
   std::string format;    ///< as lib/Quant spells it
   std::string algorithm; ///< that gives its codes; empty: rounded by itself
@@ -60,6 +62,12 @@ struct PlannedFormat {
   /// Of a weight whose activations are chosen, too: that with each format of
   /// these that its linear can read; `seconds` is that with the chosen one.
   std::map<std::string, double> secondsBy = {};
+  /// Of a cache: its latest and first positions that are in f16 as well.
+  int64_t recent = 0, first = 0;
+
+  int64_t positions() const { return recent + first; }
+  /// The format, with its words where it is one of a cache.
+  std::string spell() const;
 };
 
 struct PlannedWeight {
@@ -96,9 +104,8 @@ struct PlannedCache {
   /// While formats are chosen: each of them has the row that a GPU gives it. Of
   /// no file.
   bool padsAsGpu = false;
-  /// Positions of a sequence with 16 bits beside its codes. Of no file.
-  int64_t latest = 0;
-  PlannedFormat chosen; ///< bytes are those of a position
+  PlannedFormat chosen;        ///< bytes are those of a position in codes
+  bool isBeforeRotary = false; ///< keys that are stored ahead of their rotation
   std::string reason;
   std::vector<PlannedFormat> alternatives; ///< all that were scored, by size
   /// Measured on the text of calibration (CacheStatistics.h).

@@ -65,13 +65,13 @@ std::vector<quant::Format> Quantization::candidates() const {
 Status Quantization::keepNamedCaches(const std::vector<PlannedCache> &scored) {
   // What --kv-format says of a layer is no choice.
   auto overrides =
-      passes::FormatOverrides::parse("--kv-format", asked.cacheFormats);
+      passes::FormatOverrides::parseOfCache("--kv-format", asked.cacheFormats);
   if (!overrides.ok())
     return overrides.status();
   for (auto [cache, choices] : llvm::zip(decided.caches, scored))
     if (!overrides->lookup(cache.name))
       cache.alternatives = choices.alternatives;
-  return Status();
+  return dropUnpaired(decided.caches);
 }
 
 /// The candidates whose groups divide a weight's columns, smallest first.
@@ -109,12 +109,11 @@ Status Quantization::chooseSmallest(ModuleOp raised) {
   if (choosesCaches(asked)) {
     std::vector<PlannedCache> choices = decided.caches;
     for (PlannedCache &cache : choices)
-      for (const quant::Format &format : fittingFormats(
+      for (const quant::CacheFormat &format : fittingFormats(
                cacheCandidates(asked, cache.isValue() ? CachePart::Values
                                                       : CachePart::Keys),
                cache))
-        cache.alternatives.push_back(
-            {quant::spell(format), "", positionBytes(cache, format)});
+        cache.alternatives.push_back(alternativeOf(cache, format, 0));
     QOPT_RETURN_IF_ERROR(keepNamedCaches(choices));
   }
   auto use = cacheUse(raised);

@@ -79,7 +79,7 @@ static std::string kindOf(const PlanEntry &entry, const PrecisionPlan &plan,
     kind = (tables.count(entry.name) ? "table " : "") +
            std::to_string(weight->rows) + "x" + std::to_string(weight->columns);
   for (const PlannedFormat &format : entry.alternatives)
-    kind += " " + format.format;
+    kind += " " + format.spell();
   return kind;
 }
 
@@ -194,6 +194,26 @@ void Pricing::sortTensors(const std::vector<std::string> &kindsOfAll) {
   }
 }
 
+/// Gives the other parts of the layers of some caches the first of their
+/// formats that keeps the same positions.
+static void keepPartners(llvm::MutableArrayRef<PlanEntry> of,
+                         const std::vector<size_t> &caches) {
+  for (const std::vector<size_t> &unit : cacheUnits(of)) {
+    if (unit.size() == 1)
+      continue;
+    for (auto [own, other] :
+         {std::pair(unit[0], unit[1]), {unit[1], unit[0]}}) {
+      if (!llvm::is_contained(caches, own))
+        continue;
+      for (auto [place, format] : llvm::enumerate(of[other].alternatives))
+        if (keepAlike(format, of[own].chosen)) {
+          of[other].choose(place);
+          break;
+        }
+    }
+  }
+}
+
 /// Predicts a step with all that are alike in each of `places`, beside one that
 /// takes `base`; `changed` is as before.
 StatusOr<Prices> Pricing::price(const Alike &alike,
@@ -204,6 +224,7 @@ StatusOr<Prices> Pricing::price(const Alike &alike,
   for (size_t place : places) {
     for (size_t i : alike.entries)
       of[i].choose(place);
+    keepPartners(of, alike.entries);
     auto seconds = predictStep(asked, changed);
     if (!seconds.ok())
       return seconds.status();
@@ -214,6 +235,27 @@ StatusOr<Prices> Pricing::price(const Alike &alike,
 
 /// A price as plans have it.
 static double written(double seconds) { return asWritten(seconds * 1e6) / 1e6; }
+
+/// Whether alternatives of a cache keep different positions.
+static bool keepsSeveral(const PlanEntry &cache) {
+  return llvm::any_of(cache.alternatives, [&](const PlannedFormat &format) {
+    return !keepAlike(format, cache.alternatives.front());
+  });
+}
+
+/// What positions in f16 take is in the prices of keys: those of values are
+/// what they take more than the first that keeps the same.
+static void leavePositionsToKeys(const PlanEntry &values, Prices &prices) {
+  Prices steps = prices;
+  for (auto &[place, price] : prices) {
+    const PlannedFormat &own = values.alternatives[place];
+    auto first =
+        llvm::find_if(values.alternatives, [&](const PlannedFormat &format) {
+          return keepAlike(format, own);
+        });
+    price -= steps[size_t(first - values.alternatives.begin())];
+  }
+}
 
 static double least(const Prices &prices) {
   double least = HUGE_VAL;
@@ -231,6 +273,9 @@ Status Pricing::price(Alike &alike) {
   auto prices = price(alike, places, changed, 0);
   if (!prices.ok())
     return prices.status();
+  const PlanEntry &first = entries[alike.entries.front()];
+  if (first.cache && first.cache->isValue() && keepsSeveral(first))
+    leavePositionsToKeys(first, *prices);
   double fastest = least(*prices);
   for (size_t i : alike.entries)
     for (auto [place, price] : *prices)

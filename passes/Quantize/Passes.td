@@ -134,7 +134,8 @@ def SetCacheFormatPass : Pass<"qopt-set-cache-format", "::mlir::func::FuncOp"> {
   let description = [{
     Before: a decoder with the cache as the model has it. After: keys and values are stored in the given formats, in pages of
     the given size, made larger for whole groups of keys. A layer's own format is that of the first override that matches
-    `cache.LAYER.key` or `cache.LAYER.value`. Numerics: changes results, by the rounding of keys and values to
+    `cache.LAYER.key` or `cache.LAYER.value`; words behind it (`recent=32`, `first=16`) are of both, and `before_rotary` is of
+    the layer's keys. Numerics: changes results, by the rounding of keys and values to
     their formats. Method: the type of the cache is replaced everywhere; scales of keys for each channel and a group of
     positions, and latest positions in f16, are those of KIVI (arXiv 2402.02750), first positions in f16 and keys ahead of
     their rotation those of KVQuant (arXiv 2401.18079): then appends take what the rotation reads, and `qopt.key_rotation`
@@ -144,7 +145,7 @@ def SetCacheFormatPass : Pass<"qopt-set-cache-format", "::mlir::func::FuncOp"> {
     Option<"key", "key", "std::string", /*default=*/"\"\"", "format of keys; empty: as it is">,
     Option<"value", "value", "std::string", /*default=*/"\"\"", "format of values; empty: as it is">,
     ListOption<"overrides", "overrides", "std::string",
-               "name=format or re:pattern=format of single layers; the first match wins">,
+               "name=format or re:pattern=format of single layers, with words behind it; the first match wins">,
     Option<"page", "page", "int64_t", /*default=*/"0", "positions of a page; 0: as it is">,
     Option<"recent", "recent", "int64_t", /*default=*/"0", "latest positions that are kept in f16">,
     Option<"first", "first", "int64_t", /*default=*/"0", "first positions that are kept in f16">,

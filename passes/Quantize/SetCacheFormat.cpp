@@ -48,16 +48,21 @@ std::optional<ir::KeyRotation> rotationOf(ir::KVAppendOp append) {
 }
 
 /// Moves the rotation of keys from their appends to the attentions that read
-/// them.
-LogicalResult storeKeysBeforeRotary(func::FuncOp function) {
+/// them, in the layers of which an option says so.
+LogicalResult storeKeysBeforeRotary(func::FuncOp function,
+                                    function_ref<StringRef(int64_t)> optionOf) {
   DenseMap<int64_t, ir::KeyRotation> rotations;
   WalkResult found = function.walk([&](ir::KVAppendOp append) {
+    StringRef option = optionOf(int64_t(append.getLayer()));
+    if (option.empty())
+      return WalkResult::advance();
     std::optional<ir::KeyRotation> rotation = rotationOf(append);
     if (!rotation) {
       append.emitError("keys of layer ")
           << append.getLayer()
           << " are not rotated by a table of their positions, so that "
-             "\"before_rotary\" of --kv has nothing to put off; leave it out";
+             "\"before_rotary\" of "
+          << option << " has nothing to put off; leave it out";
       return WalkResult::interrupt();
     }
     append.getKMutable().assign(
@@ -73,30 +78,81 @@ LogicalResult storeKeysBeforeRotary(func::FuncOp function) {
   return failure(found.wasInterrupted());
 }
 
+std::string nameOf(int64_t layer, StringRef part) {
+  return ("cache." + Twine(layer) + "." + part).str();
+}
+
 struct SetCacheFormat : passes::impl::SetCacheFormatPassBase<SetCacheFormat> {
   using SetCacheFormatPassBase::SetCacheFormatPassBase;
 
+  /// What keys and values of a layer have alike: what either says, else what
+  /// all have. Nothing behind an error.
+  std::optional<int64_t> shared(int64_t layer, StringRef word,
+                                std::optional<int64_t> ofKeys,
+                                std::optional<int64_t> ofValues,
+                                int64_t ofAll) {
+    if (ofKeys && ofValues && *ofKeys != *ofValues) {
+      getOperation().emitError()
+          << "--kv-format has " << word << "=" << *ofKeys << " for keys and "
+          << word << "=" << *ofValues << " for values of layer " << layer
+          << ", which are kept side by side; expected one number";
+      return std::nullopt;
+    }
+    return ofKeys ? *ofKeys : ofValues.value_or(ofAll);
+  }
+
+  /// The formats and positions of all layers.
+  struct Layers {
+    SmallVector<quant::Format> keys, values;
+    SmallVector<int64_t> recent, first;
+    int64_t group = 1; ///< that groups of keys divide
+  };
+
+  /// Adds a layer; fails behind an error.
+  LogicalResult add(ir::KVCacheType type, int64_t layer, Asked &asked,
+                    Layers &layers) {
+    auto own = [&](StringRef part, std::optional<quant::Format> ofAll,
+                   quant::Format before) {
+      return asked.layers.lookupOfCache(nameOf(layer, part))
+          .value_or(quant::CacheFormat{ofAll.value_or(before)});
+    };
+    quant::CacheFormat keys = own("key", asked.keys, type.keyOf(layer)),
+                       values = own("value", asked.values, type.valueOf(layer));
+    auto latest = shared(layer, "recent", keys.recent, values.recent,
+                         recent ? recent : type.recentOf(layer));
+    if (!latest)
+      return failure();
+    // Without latest positions there are no first ones for all layers.
+    auto firsts = shared(layer, "first", keys.first, values.first,
+                         *latest == 0 ? 0
+                         : first      ? first
+                                      : type.firstOf(layer));
+    if (!firsts)
+      return failure();
+    layers.keys.push_back(keys.format);
+    layers.values.push_back(values.format);
+    layers.recent.push_back(*latest);
+    layers.first.push_back(*firsts);
+    if (int64_t group = keys.format.groupSize)
+      layers.group = std::lcm(layers.group, group);
+    return success();
+  }
+
   /// The cache with other formats; null behind an error.
   ir::KVCacheType changed(ir::KVCacheType type, Asked &asked) {
-    SmallVector<quant::Format> keys, values;
-    int64_t group = 1;
-    for (int64_t layer = 0; layer < type.getLayers(); ++layer) {
-      std::string name = "cache." + std::to_string(layer);
-      keys.push_back(asked.layers.lookup(name + ".key")
-                         .value_or(asked.keys.value_or(type.keyOf(layer))));
-      values.push_back(
-          asked.layers.lookup(name + ".value")
-              .value_or(asked.values.value_or(type.valueOf(layer))));
-      if (int64_t own = keys.back().groupSize)
-        group = std::lcm(group, own);
-    }
+    Layers layers;
+    for (int64_t layer = 0; layer < type.getLayers(); ++layer)
+      if (failed(add(type, layer, asked, layers)))
+        return {};
     // Whole groups lie in a page.
-    int64_t size = llvm::alignTo(page ? page : type.getPage(), group);
+    int64_t size = llvm::alignTo(page ? page : type.getPage(), layers.group);
     return ir::KVCacheType::getChecked(
         [&] { return getOperation().emitError(); }, type.getContext(),
         type.getLayers(), type.getKvHeads(), type.getHeadSize(),
-        ir::KVCacheType::listed(keys), ir::KVCacheType::listed(values), size,
-        recent ? recent : type.getRecent(), first ? first : type.getFirst());
+        ir::KVCacheType::listed(layers.keys),
+        ir::KVCacheType::listed(layers.values), size,
+        ir::KVCacheType::listed(layers.recent),
+        ir::KVCacheType::listed(layers.first));
   }
 
   /// Every entry is of use.
@@ -121,8 +177,9 @@ struct SetCacheFormat : passes::impl::SetCacheFormatPassBase<SetCacheFormat> {
 
   void runOnOperation() override {
     Asked asked;
-    StatusOr<passes::FormatOverrides> layers = passes::FormatOverrides::parse(
-        "--kv-format", llvm::to_vector(overrides));
+    StatusOr<passes::FormatOverrides> layers =
+        passes::FormatOverrides::parseOfCache("--kv-format",
+                                              llvm::to_vector(overrides));
     if (!layers.ok())
       getOperation().emitError() << layers.status().message();
     if (!layers.ok() ||
@@ -136,7 +193,13 @@ struct SetCacheFormat : passes::impl::SetCacheFormatPassBase<SetCacheFormat> {
                                  << "; expected a multiple of 16";
       return signalPassFailure();
     }
-    if (beforeRotary && failed(storeKeysBeforeRotary(getOperation())))
+    auto rotaryOption = [&](int64_t layer) -> StringRef {
+      auto keys = asked.layers.lookupOfCache(nameOf(layer, "key"));
+      if (keys && keys->beforeRotary)
+        return "--kv-format";
+      return beforeRotary ? "--kv" : "";
+    };
+    if (failed(storeKeysBeforeRotary(getOperation(), rotaryOption)))
       return signalPassFailure();
     bool valid = true;
     AttrTypeReplacer replacer;

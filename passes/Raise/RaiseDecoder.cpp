@@ -306,7 +306,7 @@ private:
     auto cache =
         ir::KVCacheType::get(context, parts.layers.size(), keys.getDimSize(1),
                              keys.getDimSize(3), key, value, pageSize,
-                             /*recent=*/0, /*first=*/0);
+                             /*recent=*/{}, /*first=*/{});
     int64_t vocabulary =
         cast<RankedTensorType>(parts.logits.getType()).getDimSize(2);
     auto tokens =

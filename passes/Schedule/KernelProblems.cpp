@@ -105,9 +105,9 @@ static cuda::KvPageLayout layoutOf(ir::KVCacheType cache, int64_t layer) {
                                       [](const quant::Format &format) {
                                         return format.groupSize > 0;
                                       }) ||
-                         cache.getRecent() > 0;
-  layout.recent = cache.getRecent();
-  layout.first = cache.getFirst();
+                         !cache.getRecent().empty();
+  layout.recent = cache.recentOf(layer);
+  layout.first = cache.firstOf(layer);
   return layout;
 }
 

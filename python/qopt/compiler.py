@@ -211,7 +211,7 @@ def compile(
                  decoder takes while it serves `batch` sequences as long as `context`, or a graph `batch` samples; max_latency: for the predicted time of
                  a decode step at `context` on the slowest GPU of `arch`, "2.1ms", or on the host, whose rates bench/describe_host
                  measures (host_rates: its file); without `kv` these two choose the caches
-                 of layers from `kv_candidates`, too; moves: so many exchanges of formats are measured as KL behind the choice
+                 of layers from `kv_candidates` ("int8", "int4,recent=32,first=16"), too; moves: so many exchanges of formats are measured as KL behind the choice
     plan         a file of `save_plan`: the format of every weight, its cost and what others would have cost
     validate     a text file, of a graph its inputs as .npz, or several, or "NAME=PATH": the artifact is measured on each and all, on the host, beside the
                  unquantized model
@@ -223,7 +223,8 @@ def compile(
     kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"; with latest and first
                  positions in f16, "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16", and on the host keys ahead of
                  their rotation, "int4_asym_g32_zf,f16,before_rotary"; kv_format: of single layers,
-                 "cache.LAYER.key=FORMAT", "cache.LAYER.value=FORMAT" or "re:PATTERN=FORMAT", or a list of those
+                 "cache.LAYER.key=FORMAT", "cache.LAYER.value=FORMAT" or "re:PATTERN=FORMAT", or a list of those; the words
+                 "recent=32", "first=16" behind a format are of that layer's keys and values, "before_rotary" of its keys
     target       "host" or "cuda"; arch: the GPUs that machine code is made for, cpu: the processor of the host
     sum_order    on the host: "sm_90a", whose kernels' order of sums is followed, to compare results; slow
     tokenizer    tokenizer.json; default: the one beside the model

@@ -21,13 +21,17 @@ def exported_tensors(path):
 
 
 class Llama:
-    def __init__(self, folder, quantize=lambda weight: weight, stored=lambda keys: keys, read=lambda x: x, ahead=False):
+    def __init__(
+        self, folder, quantize=lambda weight: weight, stored=lambda keys: keys, read=lambda x: x, ahead=(), kept=None
+    ):
         """`stored`: what a cache makes of the keys [heads, tokens, size] of the tokens so far, by layer where it is a
-        dictionary; `ahead`: it has them ahead of their rotation; `read`: what the linears of the blocks make of their
-        inputs [tokens, columns]."""
+        dictionary; `ahead`: layers that have them ahead of their rotation; `kept`: by layer the numbers of latest and of
+        first positions of which each query reads keys and values in f16; `read`: what the linears of the blocks make of
+        their inputs [tokens, columns]."""
         self.stored = stored
         self.read = read
         self.ahead = ahead
+        self.kept = kept or {}
         self.config = json.loads((folder / "config.json").read_text())
         file = folder / "model.safetensors"
         tensors = load_file(file) if file.exists() else exported_tensors(folder / "model.onnx")
@@ -59,18 +63,29 @@ class Llama:
 
         start = past[prefix][0].shape[1] if prefix in past else 0
         q, k, v = project("q", self.heads), project("k", self.kv_heads), project("v", self.kv_heads)
-        q, k = self.rotate(q, start), k if self.ahead else self.rotate(k, start)
+        layer = int(prefix.split(".")[2])
+        ahead = layer in self.ahead
+        q, k = self.rotate(q, start), k if ahead else self.rotate(k, start)
         if start:
             k, v = (np.concatenate(pair, 1) for pair in zip(past[prefix], (k, v), strict=True))
         past[prefix] = k, v
-        layer = int(prefix.split(".")[2])
-        k = self.stored.get(layer, lambda keys: keys)(k) if isinstance(self.stored, dict) else self.stored(k)
-        k = self.rotate(k, 0) if self.ahead else k
-        k, v = (np.repeat(t, self.heads // self.kv_heads, 0) for t in (k, v))
-        scores = q @ k.transpose(0, 2, 1) * self.size**-0.5
+        codes = self.stored.get(layer, lambda keys: keys)(k) if isinstance(self.stored, dict) else self.stored(k)
+        half = k.astype(np.float16).astype(np.float32), v.astype(np.float16).astype(np.float32)
+
+        def read_so(k, v):
+            k = self.rotate(k, 0) if ahead else k
+            k, v = (np.repeat(t, self.heads // self.kv_heads, 0) for t in (k, v))
+            return q @ k.transpose(0, 2, 1) * self.size**-0.5, v
+
+        (scores, values), (near, near_values) = read_so(codes, v), read_so(*half)
+        recent, first = self.kept.get(layer, (0, 0))
+        key, query = np.arange(k.shape[1]), start + np.arange(len(x))[:, None]
+        is_near = (recent > 0) & ((key > query - recent) | (key < first))
+        scores = np.where(is_near, near, scores)
         scores += np.triu(np.full(scores.shape[1:], -np.inf, np.float32), 1 + start)
         p = np.exp(scores - scores.max(-1, keepdims=True))
-        y = (p / p.sum(-1, keepdims=True)) @ v
+        p /= p.sum(-1, keepdims=True)
+        y = np.where(is_near, 0, p) @ values + np.where(is_near, p, 0) @ near_values
         return self.read(y.transpose(1, 0, 2).reshape(len(x), -1)) @ self.weights[f"{prefix}.o_proj.weight"].T
 
     def logits(self, tokens, step=None):

@@ -58,6 +58,95 @@ def test_predictions_are_what_one_cache_alone_does(tool, stories, work):
         assert abs(np.log(predicted / found["kl"]["mean"])) < np.log(1.6), (name, form, predicted, found["kl"]["mean"])
 
 
+# Of single caches: format, and latest and first positions in f16.
+KEPT = (
+    ("cache.1.key", "int4_asym_g32_zf", 32, 0),
+    ("cache.1.key", "int4_asym_g32_zf", 64, 16),
+    ("cache.3.key", "int4_asym_g32_zf", 32, 0),
+    ("cache.1.key", "int8", 32, 0),
+    ("cache.3.value", "int4", 32, 0),
+    ("cache.3.value", "int4", 64, 16),
+)
+
+
+LIMIT = 2_180_000
+
+
+def spelt(form, recent, first):
+    return form + (f",recent={recent}" if recent else "") + (f",first={first}" if first else "")
+
+
+@pytest.fixture(scope="module")
+def kept(tool, stories, work):
+    """A plan whose alternatives keep positions, under a budget that lets some layers keep some: kept.json, kept.qopt."""
+    candidates = sorted({spelt(*entry[1:]) for entry in KEPT}) + ["int4", "int4_asym_g32_zf", "int8", "f16"]
+    options = ("--calibrate", work / "calib.txt", "--store", work / "store", *WEIGHTS, "--moves", 2)
+    memory = ("--max-memory", LIMIT, "--batch", 4, "--context", 512, "--kv-candidates", ",".join(candidates))
+    tool("qopt-compile", stories, *options, *memory, "--save-plan", work / "kept.json", "-o", work / "kept.qopt")
+    return json.loads((work / "kept.json").read_text())
+
+
+def test_predictions_know_which_queries_read_codes(tool, stories, work, kept):
+    """As above, with latest and first positions in f16; without them the same formats cost ten times that."""
+    tool("qopt-compile", stories, *EXACT, "-o", work / "f.qopt")
+    windows = ("--text", work / "calib.txt", "--window", 512)
+    tool("qopt-eval", work / "f.qopt", *windows, "--save-logits", work / "l.npy")
+    caches = {cache["name"]: cache for cache in kept["caches"]}
+
+    def predicted(name, form, recent, first):
+        same = (form, recent, first)
+        entries = caches[name]["alternatives"]
+        return next(a["predicted_kl"] for a in entries if (a["format"], a.get("recent", 0), a.get("first", 0)) == same)
+
+    for entry in KEPT:
+        words = ("--kv-format", f"{entry[0]}={spelt(*entry[1:])}", "-o", work / "c.qopt")
+        tool("qopt-compile", stories, *EXACT, *words)
+        found = json.loads(tool("qopt-eval", work / "c.qopt", *windows, "--reference", work / "l.npy", "--json").stdout)
+        measured = found["kl"]["mean"]
+        assert abs(np.log(predicted(*entry) / measured)) < np.log(1.6), (entry, predicted(*entry), measured)
+        assert predicted(*entry) < predicted(*entry[:2], 0, 0) / 10
+
+
+def test_layers_keep_what_was_chosen(tool, stories, work, kept):
+    """Keys and values of a layer the same; the memory is what the plan's entries take, that of slots included."""
+    layers = json.loads(tool("qopt-inspect", work / "kept.qopt", "--json").stdout)["model"]["cache_layers"]
+    caches = {cache["name"]: cache for cache in kept["caches"]}
+    halves = []
+    for i, layer in enumerate(layers):
+        for part in ("key", "value"):
+            cache = caches[f"cache.{i}.{part}"]
+            assert layer[part] == cache["format"]
+            assert (layer["recent"], layer["first"]) == (cache.get("recent", 0), cache.get("first", 0))
+        halves.append((layer["recent"], layer["first"]))
+    assert len(set(halves)) >= 2, halves
+    checked = ("--plan", work / "kept.json", "--batch", 4, "--context", 512, "--check", "--json")
+    said = json.loads(tool("qopt-compile", stories, *checked).stdout)["memory"]
+    assert 0.99 * LIMIT < said["serving_bytes"] <= LIMIT
+    parts = {part["what"]: part["bytes"] for part in said["serving_parts"]}
+    slots = next(bytes_ for what, bytes_ in parts.items() if what.startswith("latest keys"))
+    of_slot = [sum(halves[i]) * layer["kv_heads"] * layer["key_size"] * 4 for i, layer in enumerate(layers)]
+    open_groups = [
+        int(layer["key"].split("_g")[1].split("_")[0]) * layer["kv_heads"] * layer["key_size"] * 2
+        if "_g" in layer["key"] and not layer["recent"]
+        else 0
+        for layer in layers
+    ]
+    assert slots == 5 * (sum(of_slot) + sum(open_groups))
+
+
+def test_a_fixed_part_of_a_layer_decides_what_the_other_keeps(tool, stories, work, tmp_path):
+    text = ("--calibrate", work / "calib.txt", "--store", work / "store", *WEIGHTS, "--max-memory", "4MB", "--batch", 4)
+    fixed = (*text, "--context", 128, "--kv-format", "cache.2.key=int8,recent=32", "-o", tmp_path / "m.qopt")
+    candidates = ("--kv-candidates", "int4,int8,int8,recent=32,f16,recent=32", "--save-plan", tmp_path / "p.json")
+    tool("qopt-compile", stories, *fixed, *candidates)
+    caches = {cache["name"]: cache for cache in json.loads((tmp_path / "p.json").read_text())["caches"]}
+    assert (caches["cache.2.key"]["format"], caches["cache.2.key"]["recent"]) == ("int8", 32)
+    assert (caches["cache.2.value"]["format"], caches["cache.2.value"]["recent"]) == ("f16", 32)
+    assert {entry["recent"] for entry in caches["cache.2.value"]["alternatives"]} == {32}
+    done = tool("qopt-compile", stories, *fixed, "--kv-candidates", "int8,f16", check=False)
+    assert 'no candidates for "cache.2.key" and "cache.2.value" keep the same latest and first' in done.stderr
+
+
 @pytest.mark.parametrize("target", ["host", "cuda"])
 @pytest.mark.usefixtures("ptx_only")
 def test_memory_is_filled_and_never_exceeded(tool, stories, work, target):
@@ -130,6 +219,12 @@ def test_a_latency_is_met_by_weights_and_caches(tool, stories, work, tmp_path):
         (("--max-memory", "2MB", "--kv", "int8", "--kv-candidates", "int8"), "where no --kv is given; leave it out"),
         (("--max-memory", "2MB", "--kv-candidates", "int7"), '--kv-candidates: format "int7": unknown element type'),
         (("--max-memory", "2MB", "--kv-candidates", "lut4"), '--kv-candidates is "lut4'),
+        (
+            ("--max-memory", "2MB", "--kv-candidates", "int8,before_rotary"),
+            '--kv-candidates is "int8,before_rotary"; whether keys are stored ahead of their rotation is no choice',
+        ),
+        (("--max-memory", "2MB", "--kv-candidates", "int8,first=16"), "first positions are kept beside latest ones"),
+        (("--max-memory", "2MB", "--kv-candidates", "int8,recent=5"), "expected a multiple of 32 latest"),
         (("--moves", 3), "--moves exchanges formats within a budget; give --bits or another one, or leave it out"),
     ],
 )

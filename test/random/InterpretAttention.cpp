@@ -247,8 +247,9 @@ qopt::Status Interpreter::cachedAttention(ir::CachedAttentionOp op) {
         std::vector<Entry> seen;
         for (int64_t j = window ? std::max<int64_t>(0, at - window + 1) : 0;
              j <= at; ++j) {
-          bool wide = type.getRecent() > 0 &&
-                      (j > at - type.getRecent() || j < type.getFirst());
+          bool wide =
+              type.recentOf(number) > 0 &&
+              (j > at - type.recentOf(number) || j < type.firstOf(number));
           auto place = size_t(j * size);
           const Entries &k = keys, &v = values;
           seen.push_back({(wide ? k.wide : k.codes).data() + place,

@@ -156,7 +156,9 @@ void declareFormats(CLI::App &app, Arguments &arguments) {
       add("--kv-format", o.cacheFormats,
           "format of the keys or values of single layers, beside --kv: "
           "cache.LAYER.key=FORMAT, cache.LAYER.value=FORMAT or "
-          "re:PATTERN=FORMAT; layers count from 0, the first match wins"));
+          "re:PATTERN=FORMAT; layers count from 0, the first match wins; "
+          ",recent=32,first=16 behind it are of the layer's keys and values, "
+          "0 for none, ,before_rotary of its keys [host]"));
 }
 
 /// How formats and codes are chosen by what they do.
@@ -240,8 +242,9 @@ void declareBudgets(CLI::App &app, Arguments &arguments) {
       ->delimiter(',');
   add("--kv-candidates", o.cacheCandidates,
       "with --max-memory or --max-latency and without --kv: formats that the "
-      "keys and values of each layer are chosen from; default: "
-      "int4_asym_g32_zf, int4, int8 and f16")
+      "keys and values of each layer are chosen from, each perhaps with "
+      ",recent=32,first=16, which a layer's keys and values have alike; "
+      "default: int4_asym_g32_zf, int4, int8 and f16")
       ->delimiter(',')
       ->needs(calibrate);
   add("--moves", o.moves,

@@ -6,6 +6,7 @@
 #include "runtime/plan/PlanFormat.h"
 
 #include <cmath>
+#include <set>
 
 namespace qopt::inspect {
 
@@ -44,21 +45,36 @@ Json describeManifest(const Artifact &artifact) {
   return json;
 }
 
-static Json describeCache(const plan::Decoder &decoder) {
+/// Layers whose keys lie ahead of their rotation.
+static std::set<uint32_t> rotatingLayers(const plan::Plan &plan) {
+  std::set<uint32_t> layers;
+  for (uint32_t i = 0; plan.functions() && i < plan.functions()->size(); ++i)
+    if (auto *steps = plan.functions()->Get(i)->steps())
+      for (const plan::Step *step : *steps)
+        if (auto *attention = step->operation_as_CachedAttention();
+            attention && attention->key_frequencies() >= 0)
+          layers.insert(attention->layer());
+  return layers;
+}
+
+static Json describeCache(const plan::Plan &plan) {
+  const plan::Decoder &decoder = *plan.decoder();
+  std::set<uint32_t> rotating = rotatingLayers(plan);
   Json layers = Json::array();
   if (decoder.layers())
     for (const plan::CacheLayer *layer : *decoder.layers()) {
       quant::Format key = runtime::toFormat(*layer->key());
       quant::Format value = runtime::toFormat(*layer->value());
-      layers.push_back({{"kv_heads", layer->kv_heads()},
-                        {"key_size", layer->key_size()},
-                        {"value_size", layer->value_size()},
-                        {"key", quant::spell(key)},
-                        {"value", quant::spell(value)},
-                        {"window", layer->window()},
-                        {"recent", layer->recent()},
-                        {"first", layer->first()},
-                        {"source", layer->source()}});
+      layers.push_back(
+          {{"kv_heads", layer->kv_heads()},
+           {"key_size", layer->key_size()},
+           {"value_size", layer->value_size()},
+           {"key", quant::spell(key)},
+           {"value", quant::spell(value)},
+           {"window", layer->window()},
+           {"recent", layer->recent()},
+           {"first", layer->first()},
+           {"before_rotary", rotating.count(uint32_t(layers.size())) > 0}});
     }
   return layers;
 }
@@ -127,7 +143,7 @@ StatusOr<Json> describeModel(const Artifact &artifact) {
               {"cache_page", decoder.page()},
               {"cache_bytes_per_token", spec.cacheBytesPerToken},
               {"cache_bytes_per_sequence", spec.cacheBytesPerSequence},
-              {"cache_layers", describeCache(decoder)}};
+              {"cache_layers", describeCache(artifact.model()->plan())}};
 }
 
 namespace {

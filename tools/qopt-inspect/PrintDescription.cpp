@@ -53,14 +53,8 @@ static void printTensors(const char *title, const Json &tensors) {
   }
 }
 
-static void printCache(const Json &json) {
-  std::printf("KV cache: %s bytes per token, pages of %s",
-              grouped(json["cache_bytes_per_token"]).c_str(),
-              grouped(json["cache_page"]).c_str());
-  if (json["cache_bytes_per_sequence"] != 0)
-    std::printf(", %s bytes per sequence",
-                grouped(json["cache_bytes_per_sequence"]).c_str());
-  std::printf("\n");
+/// Layers that are alike in one line.
+static void printCacheLayers(const Json &layers) {
   std::string last;
   int64_t first = 0, index = 0;
   auto flush = [&] {
@@ -68,7 +62,7 @@ static void printCache(const Json &json) {
       std::printf("  layers %lld-%lld: %s\n", (long long)first,
                   (long long)index - 1, last.c_str());
   };
-  for (const Json &layer : json["cache_layers"]) {
+  for (const Json &layer : layers) {
     std::string line = layer["kv_heads"].dump() + " heads, keys " +
                        layer["key_size"].dump() + " x " + textOf(layer["key"]) +
                        ", values " + layer["value_size"].dump() + " x " +
@@ -80,6 +74,8 @@ static void printCache(const Json &json) {
     if (layer["recent"] != 0)
       line += ", latest " + layer["recent"].dump() + " and first " +
               layer["first"].dump() + " in f16";
+    if (layer["before_rotary"] == true)
+      line += ", keys ahead of their rotation";
     if (line != last) {
       flush();
       first = index;
@@ -122,7 +118,14 @@ static void printModel(const Json &json) {
     std::printf(
         "chat template: %s characters (--json shows it)\n",
         grouped(json["chat_template"].get<std::string>().size()).c_str());
-  printCache(json);
+  std::printf("KV cache: %s bytes per token, pages of %s",
+              grouped(json["cache_bytes_per_token"]).c_str(),
+              grouped(json["cache_page"]).c_str());
+  if (json["cache_bytes_per_sequence"] != 0)
+    std::printf(", %s bytes per sequence",
+                grouped(json["cache_bytes_per_sequence"]).c_str());
+  std::printf("\n");
+  printCacheLayers(json["cache_layers"]);
 }
 
 static void printTally(const char *indent, const std::string &name,

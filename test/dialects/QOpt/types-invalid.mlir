@@ -139,6 +139,18 @@ func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, ke
 
 // -----
 
+// kv_cache (C4): of the second layer
+// expected-error @+1 {{not fewer than a group of keys, and then a multiple of 16 first ones; got 32 and 0 in layer 1}}
+func.func private @f(!qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = int4_g64, value = f16, page = 64, recent = [64, 32]>)
+
+// -----
+
+// kv_cache (C4): of the third layer
+// expected-error @+1 {{got 0 and 16 in layer 2}}
+func.func private @f(!qopt.kv_cache<layers = 3, kv_heads = 4, head_size = 64, key = f16, value = int8, page = 64, recent = [32, 32, 0], first = 16>)
+
+// -----
+
 // kv_cache (C3): of the second layer
 // expected-error @+1 {{a group of keys is a multiple of 32 positions that divides a page of 48; got 32}}
 func.func private @f(!qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = [int8, int4_g32], value = f16, page = 48>)
@@ -154,3 +166,15 @@ func.func private @f(!qopt.kv_cache<layers = 3, kv_heads = 4, head_size = 64, ke
 // kv_cache (C5)
 // expected-error @+1 {{the layers of a cache have one format, int8; expected it once}}
 func.func private @f(!qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = [int8, int8], value = f16, page = 16>)
+
+// -----
+
+// kv_cache (C5)
+// expected-error @+1 {{a cache has one number of latest positions of all layers or one of each of its 3; got 2}}
+func.func private @f(!qopt.kv_cache<layers = 3, kv_heads = 4, head_size = 64, key = f16, value = int8, page = 16, recent = [32, 0]>)
+
+// -----
+
+// kv_cache (C5)
+// expected-error @+1 {{the layers of a cache have one number of first positions, 16; expected it once}}
+func.func private @f(!qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = f16, value = int8, page = 16, recent = 32, first = [16, 16]>)

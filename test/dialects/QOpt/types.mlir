@@ -11,7 +11,10 @@
 // CHECK-SAME: !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>
 // CHECK-SAME: !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int8, value = fp8_e4m3, page = 64>
 // CHECK-SAME: !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int4_g32, value = int4, page = 64>
+// CHECK-SAME: !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int2_asym_g32_zf, value = int3_g16, page = 64, recent = 64, first = 16>
 // CHECK-SAME: !qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = int8, value = [f16, int4], page = 64>
+// CHECK-SAME: !qopt.kv_cache<layers = 3, kv_heads = 4, head_size = 64, key = [int8, f16, int4_g64], value = int4, page = 64, recent = [32, 0, 64], first = [0, 0, 16]>
+// CHECK-SAME: !qopt.kv_cache<layers = 3, kv_heads = 4, head_size = 64, key = int8, value = int4, page = 64>
 // CHECK-SAME: !qopt.batch
 func.func private @types(!qopt.weight<512x1408, int4_g32>, !qopt.weight<512x1408, int8, layout = host_tiled>,
   !qopt.weight<96x64, [64: int8, 32: int4_g32], layout = cuda_strips>,
@@ -21,7 +24,9 @@ func.func private @types(!qopt.weight<512x1408, int4_g32>, !qopt.weight<512x1408
   !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int8, value = fp8_e4m3, page = 64>,
   !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int4_g32, value = int4, page = 64>,
   !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int2_asym_g32_zf, value = int3_g16, page = 64, recent = 64, first = 16>,
-  !qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = int8, value = [f16, int4], page = 64>, !qopt.batch)
+  !qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = int8, value = [f16, int4], page = 64>,
+  !qopt.kv_cache<layers = 3, kv_heads = 4, head_size = 64, key = [int8, f16, int4_g64], value = int4, page = 64, recent = [32, 0, 64], first = [0, 0, 16]>,
+  !qopt.kv_cache<layers = 3, kv_heads = 4, head_size = 64, key = int8, value = int4, page = 64, recent = 0>, !qopt.batch)
 
 // CHECK-LABEL: @observations
 // CHECK-SAME: [#qopt.observation<input of ["q", "k"]>, #qopt.observation<key_gradient of [0]>]

@@ -1,4 +1,6 @@
 // RUN: qopt-opt %s -qopt-set-cache-format='key=int4_g32 before-rotary=true' -cse | FileCheck %s
+// RUN: qopt-opt %s -qopt-set-cache-format='key=int4_g32 overrides=cache.0.key=int8,before_rotary' -cse | FileCheck %s
+// RUN: qopt-opt %s -qopt-set-cache-format='key=int4_g32 overrides=cache.0.value=int8' -cse | FileCheck %s --check-prefix=BEHIND
 // Keys are appended as they come, and each attention to them knows the rotation; queries keep theirs.
 
 !cache = !qopt.kv_cache<layers = 1, kv_heads = 2, head_size = 8, key = f16, value = f16, page = 16>
@@ -21,3 +23,5 @@ func.func @step(%q: tensor<?x2x8xf32>, %k: tensor<?x2x8xf32>, %batch: !qopt.batc
   %y = qopt.cached_attention %rq, %next, %batch layer 0 scale 0.125 : tensor<?x2x8xf32>, !cache
   return %y, %next : tensor<?x2x8xf32>, !cache
 }
+
+// BEHIND-NOT: qopt.key_rotation

@@ -10,6 +10,7 @@
 // RUN: not qopt-opt %s -qopt-set-cache-format='overrides=cache.2.key=int8' 2>&1 | FileCheck %s --check-prefix=UNMATCHED
 // RUN: not qopt-opt %s -qopt-set-cache-format='overrides=re:key=int8,cache.0.key=f16' 2>&1 | FileCheck %s --check-prefix=HIDDEN
 // RUN: not qopt-opt %s -qopt-set-cache-format='before-rotary=true' 2>&1 | FileCheck %s --check-prefix=AHEAD
+// RUN: not qopt-opt %s -qopt-set-cache-format='overrides=cache.0.key=int8,before_rotary' 2>&1 | FileCheck %s --check-prefix=LAYER-AHEAD
 // The cache has another type wherever it stands.
 
 // FORMAT: error: option "key": format "int7": unknown element type "int7"
@@ -21,6 +22,7 @@
 // LAYERS-SAME: key = [int4_g32, int8], value = f16, page = 32
 // UNMATCHED: error: --kv-format "cache.2.key=int8" matches no cache of the model; they are called cache.0.key, cache.0.value
 // HIDDEN: error: --kv-format "cache.0.key=f16" has no effect: all that it matches, an earlier one matches too
+// LAYER-AHEAD: error: keys of layer 0 are not rotated by a table of their positions, so that "before_rotary" of --kv-format has nothing to put off
 // FP8: key = int8, value = fp8_e4m3, page = 16
 // AHEAD: error: keys of layer 0 are not rotated by a table of their positions, so that "before_rotary" of --kv has nothing to put off
 // PAGE: error: option "page" is 20; expected a multiple of 16

@@ -58,6 +58,21 @@ def test_every_schedule_gives_the_text(tool, compiled, stories_artifact):
     assert json.loads(found.stdout)["tokens"] == expected
 
 
+def test_slots_take_what_their_layer_keeps(tool, compiled, stories, tmp_path):
+    """32 latest positions of one layer of five: of each sequence, and one more, keys and values of 4 heads of 8 channels."""
+    kept = tmp_path / "kept.qopt"
+    words = ("--target", "cuda", "--kv-format", "cache.3.key=f16,recent=32", "-o", kept)
+    tool("qopt-compile", stories, *words, environment=conftest.NO_ASSEMBLER)
+    caches = []
+    for artifact in (compiled("sm_90a"), kept):
+        log = tmp_path / "calls"
+        tool("qopt-run", artifact, *PROMPT, environment=environment(QOPT_STANDIN_LOG=str(log)))
+        sizes = re.findall(r"cuMemAlloc_v2 bytes=(\d+)", log.read_text())
+        caches.append(sorted(map(int, sizes)))
+    added = [sum(sizes) for sizes in caches]
+    assert added[1] - added[0] == 2 * 32 * 4 * 8 * 2 * 2
+
+
 def test_every_call_is_paired(tool, compiled, tmp_path):
     log = tmp_path / "calls"
     tool("qopt-run", compiled("sm_90a"), *PROMPT, environment=environment(QOPT_STANDIN_LOG=str(log)))
