@@ -127,8 +127,8 @@ class LayerBlame:
 
 @dataclass(frozen=True)
 class BlameSummary:
-    """Which layers of a quantized model lose most; the reference is the unquantized model. Of a graph `kl` is everywhere its
-    loss, the mean over outputs of the KL of a row of logits or half of the error."""
+    """Which layers of a quantized model lose most; the reference is the unquantized model. Of a graph `kl` is
+    everywhere its loss, the mean over outputs of the KL of a row of logits or half of the error."""
 
     device: str  #: what it ran on, in words
     kl: float  #: mean, in nats, of the model
@@ -206,25 +206,27 @@ def compile(
                  layers read meanwhile, "quantized" (what those ahead make with their codes) or "original"
     tune         behind that so many steps of gradient descent on the KL divergence over scales and norms
     store        a folder in which the work of `calibrate` is kept, so that a run that was ended goes on
-    bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which all
-                 together do least harm; max_size: the same for the artifact, "1.2GB" or bytes; max_memory: for what a
-                 decoder takes while it serves `batch` sequences as long as `context`, or a graph `batch` samples; max_latency: for the predicted time of
-                 a decode step at `context` on the slowest GPU of `arch`, "2.1ms", or on the host, whose rates bench/describe_host
-                 measures (host_rates: its file); without `kv` these two choose the caches
-                 of layers from `kv_candidates` ("int8", "int4,recent=32,first=16"), too; moves: so many exchanges of formats are measured as KL behind the choice
+    bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which
+                 all together do least harm; max_size: the same for the artifact, "1.2GB" or bytes; max_memory: for what
+                 a decoder takes while it serves `batch` sequences as long as `context`, or a graph `batch` samples;
+                 max_latency: for the predicted time of a decode step at `context` on the slowest GPU of `arch`,
+                 "2.1ms", or on the host, whose rates bench/describe_host measures (host_rates: its file); without `kv`
+                 these two choose the caches of layers from `kv_candidates` ("int8", "int4,recent=32,first=16"), too;
+                 moves: so many exchanges of formats are measured as KL behind the choice
     plan         a file of `save_plan`: the format of every weight, its cost and what others would have cost
-    validate     a text file, of a graph its inputs as .npz, or several, or "NAME=PATH": the artifact is measured on each and all, on the host, beside the
-                 unquantized model
-    max_kl       limit of the mean KL divergence in nats, on every text of `validate`, else on the part of `calibrate` that is
-                 held out; max_perplexity_increase: of perplexity, in percent above the unquantized model's; min_top1: the
-                 least percent of equal first choices; of a graph both are of its outputs called logits, and max_error limits the
-                 square of each output's error beside the output's own. Where one is missed nothing is written, and the error is of the code
-                 GATE_FAILED; keep: write it all the same
+    validate     a text file, of a graph its inputs as .npz, or several, or "NAME=PATH": the artifact is measured on
+                 each and all, on the host, beside the unquantized model
+    max_kl       limit of the mean KL divergence in nats, on every text of `validate`, else on the part of `calibrate`
+                 that is held out; max_perplexity_increase: of perplexity, in percent above the unquantized model's;
+                 min_top1: the least percent of equal first choices; of a graph both are of its outputs called logits,
+                 and max_error limits the square of each output's error beside the output's own. Where one is missed
+                 nothing is written, and the error is of the code GATE_FAILED; keep: write it all the same
     kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"; with latest and first
                  positions in f16, "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16", and on the host keys ahead of
                  their rotation, "int4_asym_g32_zf,f16,before_rotary"; kv_format: of single layers,
-                 "cache.LAYER.key=FORMAT", "cache.LAYER.value=FORMAT" or "re:PATTERN=FORMAT", or a list of those; the words
-                 "recent=32", "first=16" behind a format are of that layer's keys and values, "before_rotary" of its keys
+                 "cache.LAYER.key=FORMAT", "cache.LAYER.value=FORMAT" or "re:PATTERN=FORMAT", or a list of those; the
+                 words "recent=32", "first=16" behind a format are of that layer's keys and values, "before_rotary" of
+                 its keys
     target       "host" or "cuda"; arch: the GPUs that machine code is made for, cpu: the processor of the host
     sum_order    on the host: "sm_90a", whose kernels' order of sums is followed, to compare results; slow
     tokenizer    tokenizer.json; default: the one beside the model

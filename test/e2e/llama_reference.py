@@ -25,9 +25,9 @@ class Llama:
         self, folder, quantize=lambda weight: weight, stored=lambda keys: keys, read=lambda x: x, ahead=(), kept=None
     ):
         """`stored`: what a cache makes of the keys [heads, tokens, size] of the tokens so far, by layer where it is a
-        dictionary; `ahead`: layers that have them ahead of their rotation; `kept`: by layer the numbers of latest and of
-        first positions of which each query reads keys and values in f16; `read`: what the linears of the blocks make of
-        their inputs [tokens, columns]."""
+        dictionary; `ahead`: layers that have them ahead of their rotation; `kept`: by layer the numbers of latest and
+        of first positions of which each query reads keys and values in f16; `read`: what the linears of the blocks make
+        of their inputs [tokens, columns]."""
         self.stored = stored
         self.read = read
         self.ahead = ahead

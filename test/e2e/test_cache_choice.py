@@ -78,7 +78,8 @@ def spelt(form, recent, first):
 
 @pytest.fixture(scope="module")
 def kept(tool, stories, work):
-    """A plan whose alternatives keep positions, under a budget that lets some layers keep some: kept.json, kept.qopt."""
+    """A plan whose alternatives keep positions, under a budget that lets some layers keep some: kept.json,
+    kept.qopt."""
     candidates = sorted({spelt(*entry[1:]) for entry in KEPT}) + ["int4", "int4_asym_g32_zf", "int8", "f16"]
     options = ("--calibrate", work / "calib.txt", "--store", work / "store", *WEIGHTS, "--moves", 2)
     memory = ("--max-memory", LIMIT, "--batch", 4, "--context", 512, "--kv-candidates", ",".join(candidates))

@@ -243,8 +243,8 @@ ON_GPU = (
 
 @PTX_ONLY
 def test_a_gpus_layers_keep_their_own_positions(tool, stories, tmp_path, tokens):
-    """One page table with slots serves layers with latest positions, with groups alone and plain ones, whatever the steps:
-    the emulator is near the host, and a host whose layers keep other positions, or all the same, is not."""
+    """One page table with slots serves layers with latest positions, with groups alone and plain ones, whatever the
+    steps: the emulator is near the host, and a host whose layers keep other positions, or all the same, is not."""
     exact = ("--activations", "f16", "--weights", "f16")
 
     def logits(name, target, words, *options):

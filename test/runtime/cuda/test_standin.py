@@ -59,7 +59,8 @@ def test_every_schedule_gives_the_text(tool, compiled, stories_artifact):
 
 
 def test_slots_take_what_their_layer_keeps(tool, compiled, stories, tmp_path):
-    """32 latest positions of one layer of five: of each sequence, and one more, keys and values of 4 heads of 8 channels."""
+    """32 latest positions of one layer of five: of each sequence, and one more, keys and values of 4 heads of 8
+    channels."""
     kept = tmp_path / "kept.qopt"
     words = ("--target", "cuda", "--kv-format", "cache.3.key=f16,recent=32", "-o", kept)
     tool("qopt-compile", stories, *words, environment=conftest.NO_ASSEMBLER)
