@@ -107,6 +107,7 @@ typedef struct qopt_decoder_spec {
   int64_t context;
   int64_t cache_bytes_per_token;
   int32_t begin_token; /* -1: none */
+  int64_t source; /* of an encoder-decoder: positions of the longest; or 0 */
 } qopt_decoder_spec;
 
 QOPT_C_API qopt_status qopt_artifact_decoder(const qopt_artifact *artifact,
@@ -199,6 +200,9 @@ typedef struct qopt_request {
   float repetition_penalty;
   uint64_t seed;
   int ignore_end; /* not 0: go on after the model's end tokens */
+  /* Of an encoder-decoder alone: what its encoder takes; copied. */
+  const qopt_tensor *source;
+  size_t source_count;
 } qopt_request;
 
 QOPT_C_API qopt_status qopt_request_fill(qopt_request *request, size_t size);

@@ -127,6 +127,22 @@ static StatusOr<std::vector<int32_t>> promptOf(qopt_engine &engine,
   return std::vector<int32_t>(given.tokens, given.tokens + given.token_count);
 }
 
+/// The caller's sizes may be any numbers.
+static StatusOr<Tensor> copyOf(const TensorView &view) {
+  int64_t bytes = int64_t(sizeOf(view.type));
+  for (int64_t size : view.shape)
+    if (size < 0 || __builtin_mul_overflow(bytes, size, &bytes))
+      return Status(StatusCode::InvalidArgument,
+                    "tensor \"" + view.name + "\" has shape " +
+                        spell(view.shape) + ", which no memory has");
+  if (!view.data && bytes > 0)
+    return missing(("the data of tensor \"" + view.name + "\"").c_str());
+  Tensor copy(view.name, view.type, view.shape);
+  if (bytes > 0)
+    std::memcpy(copy.data(), view.data, size_t(bytes));
+  return copy;
+}
+
 static StatusOr<Request> requestOf(qopt_engine &engine,
                                    const qopt_request *asked) {
   StatusOr<qopt_request> given =
@@ -143,6 +159,17 @@ static StatusOr<Request> requestOf(qopt_engine &engine,
       given->temperature,        given->top_k, given->top_p, given->min_p,
       given->repetition_penalty, given->seed};
   request.ignoreEnd = given->ignore_end != 0;
+  StatusOr<std::vector<TensorView>> source = viewsOf(
+      given->source, given->source_count, engine.engine->artifact().inputs());
+  if (!source.ok())
+    return source.status();
+  // What does not fit the model the engine refuses, by name, type and sizes.
+  for (const TensorView &view : *source) {
+    StatusOr<Tensor> copy = copyOf(view);
+    if (!copy.ok())
+      return copy.status();
+    request.source.push_back(std::move(*copy));
+  }
   return request;
 }
 

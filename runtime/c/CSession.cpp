@@ -155,7 +155,8 @@ qopt_status qopt_artifact_decoder(const qopt_artifact *artifact,
     return writeStruct<qopt_decoder_spec>(
         "the specification",
         {sizeof(qopt_decoder_spec), decoder.layers, decoder.vocabulary,
-         decoder.context, decoder.cacheBytesPerToken, decoder.beginToken},
+         decoder.context, decoder.cacheBytesPerToken, decoder.beginToken,
+         decoder.source},
         spec);
   });
 }
@@ -212,11 +213,9 @@ static StatusOr<TensorView> viewOf(const qopt_tensor &tensor,
   return view;
 }
 
-/// The tensors of an array, by no more than one beyond what the model has: that
-/// one is a mistake, which the session names.
-static StatusOr<std::vector<TensorView>>
-viewsOf(const qopt_tensor *tensors, size_t count,
-        const std::vector<TensorSpec> &specs) {
+StatusOr<std::vector<TensorView>>
+qopt::c::viewsOf(const qopt_tensor *tensors, size_t count,
+                 const std::vector<TensorSpec> &specs) {
   std::vector<TensorView> views;
   if (!tensors && count > 0)
     return missing("tensors");

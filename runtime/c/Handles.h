@@ -77,6 +77,12 @@ template <typename Callback> StatusOr<int> answerOf(const Callback &callback) {
   }
 }
 
+/// The tensors of an array, by no more than one beyond what the model has: that
+/// one is a mistake, which the session names.
+StatusOr<std::vector<TensorView>> viewsOf(const qopt_tensor *tensors,
+                                          size_t count,
+                                          const std::vector<TensorSpec> &specs);
+
 /// The error of a null argument.
 inline Status missing(const char *name) {
   return Status(StatusCode::InvalidArgument,

@@ -54,7 +54,7 @@ TEST_F(CStructs, ANewerRequestIsTakenWhereItAsksNothingNew) {
   EXPECT_EQ(
       qopt_engine_generate(engine, &asked.known, nullptr, nullptr, nullptr),
       QOPT_UNSUPPORTED);
-  EXPECT_TRUE(says("has struct_size 104 and asks at byte 97 for what this "
+  EXPECT_TRUE(says("has struct_size 120 and asks at byte 113 for what this "
                    "version does not know"));
 }
 

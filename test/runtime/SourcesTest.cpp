@@ -3,6 +3,7 @@
 // no source is refused, and what fails ends its own request alone.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "qopt/Engine.h"
+#include "qopt/qopt.h"
 
 #include "FunctionBuilder.h"
 #include "TemporaryFolder.h"
@@ -269,6 +270,61 @@ TEST_F(SourcesTest, WhatIsNoSourceIsRefused) {
   refused(other, StatusCode::InvalidArgument, "input \"ids\" is missing");
   other.source = {Tensor("ids", DType::F32, {1})};
   refused(other, StatusCode::InvalidArgument, "has type f32; expected i32");
+}
+
+/// The request's source is copied: the caller's memory may go at once.
+TEST_F(SourcesTest, TheCInterfaceTakesSources) {
+  std::string path = folder.file("sources.qopt");
+  ASSERT_TRUE(write(path, [](plan::PlanT &) {}).ok());
+  qopt_artifact *artifact = nullptr;
+  qopt_engine *engine = nullptr;
+  ASSERT_EQ(qopt_artifact_open(path.c_str(), 0, &artifact), QOPT_OK);
+  ASSERT_EQ(qopt_engine_create(artifact, nullptr, &engine), QOPT_OK);
+  qopt_decoder_spec spec = {};
+  spec.struct_size = sizeof(spec);
+  ASSERT_EQ(qopt_artifact_decoder(artifact, &spec), QOPT_OK);
+  EXPECT_EQ(spec.source, longest);
+  EXPECT_EQ(qopt_artifact_input_count(artifact), 1u);
+
+  std::vector<int32_t> source = someSource(21), given = source;
+  int32_t first = 6;
+  int64_t shape = 21;
+  qopt_tensor ids = {sizeof(ids), "ids", QOPT_I32, 1, &shape, given.data()};
+  qopt_request asked;
+  qopt_request_defaults(&asked);
+  asked.tokens = &first, asked.token_count = 1, asked.max_tokens = 9;
+  asked.source = &ids, asked.source_count = 1;
+  uint64_t id = 0;
+  ASSERT_EQ(qopt_engine_submit(engine, &asked, &id), QOPT_OK)
+      << qopt_last_error();
+  given.assign(given.size(), -1);
+  std::vector<int32_t> text;
+  while (!qopt_engine_idle(engine)) {
+    const qopt_event *events = nullptr;
+    size_t count = 0;
+    ASSERT_EQ(qopt_engine_step(engine, &events, &count), QOPT_OK);
+    for (size_t i = 0; i < count; ++i)
+      text.push_back(events[i].token);
+  }
+  EXPECT_EQ(text, expected(request(source, first), source));
+
+  auto refused = [&](const char *words) {
+    EXPECT_EQ(qopt_engine_submit(engine, &asked, &id), QOPT_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(qopt_last_error()).find(words), std::string::npos)
+        << qopt_last_error();
+  };
+  shape = INT64_MAX;
+  refused("which no memory has");
+  shape = -1;
+  refused("which no memory has");
+  shape = 21, ids.data = nullptr;
+  refused("the data of tensor \"ids\" must not be NULL");
+  asked.source = nullptr;
+  refused("tensors must not be NULL");
+  asked.source_count = 0;
+  refused("there is no source");
+  qopt_engine_release(engine);
+  qopt_artifact_release(artifact);
 }
 
 /// An id outside the encoder's table, which only encoding finds.
