@@ -135,7 +135,7 @@ private:
   std::vector<void *> layers; ///< first byte of each layer's pages
   int64_t pageBytes = 0;      ///< of all layers
   int64_t sourcePageBytes = 0;
-  bool hasSlots = false;      ///< whether a layer keeps something beside pages
+  bool hasSlots = false; ///< whether a layer keeps something beside pages
   std::vector<int32_t> freeSlots; ///< the next one on top
 
   // The batch of the step, and what comes back, in host memory.

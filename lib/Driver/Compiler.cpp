@@ -532,50 +532,17 @@ StatusOr<BlameSummary> blame(const CompileOptions &options,
                              const Progress &progress, const Notice &notice) {
   QOPT_RETURN_IF_ERROR(driver::checkOptions(options));
   QOPT_RETURN_IF_ERROR(driver::refuseParts(options.model, "--blame"));
-  if (options.validate.empty() && options.calibrate.empty() &&
-      options.plan.empty())
-    return Status(StatusCode::InvalidArgument,
-                  "--blame is measured on a text, or on inputs of a graph; "
-                  "give them as --validate");
-  if (options.mostDivergence || options.mostPerplexityIncrease ||
-      options.leastSameTop || options.mostError)
-    return Status(StatusCode::InvalidArgument,
-                  "limits of quality are for artifacts, and --blame writes "
-                  "none; leave them out");
-  for (const auto &[option, isGiven] :
-       {std::pair("-o", !options.output.empty()),
-        {"--save-plan", !options.savePlan.empty()},
-        {"--keep", options.keep}})
-    if (isGiven)
-      return Status(StatusCode::InvalidArgument,
-                    std::string("--blame writes nothing; leave out ") + option);
+  QOPT_RETURN_IF_ERROR(driver::checkBlameOptions(options));
   CompileSummary summary;
   Compilation compilation(options, summary, Compilation::Purpose::Blame);
   QOPT_RETURN_IF_ERROR(compilation.run(Stage::Quantized, progress, notice));
   return compilation.blame(progress);
 }
 
-/// Whether a stage is one of the options' target.
-static Status checkStage(const CompileOptions &options, Stage stage) {
-  bool gpu = options.target == TargetDevice::Cuda;
-  if (driver::wantsValidation(options))
-    return Status(StatusCode::InvalidArgument,
-                  "--validate and limits of quality are for artifacts, which "
-                  "run; a stage has no use for them, leave them out");
-  if (stage == Stage::Artifact)
-    return Status(
-        StatusCode::InvalidArgument,
-        "an artifact cannot be printed; inspect it with qopt-inspect");
-  if (stage > Stage::Kernels && !gpu)
-    return Status(StatusCode::InvalidArgument,
-                  "the stages gpu, ptx and sass are for the target cuda");
-  return Status();
-}
-
 StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage,
                                 CompileSummary *result) {
   QOPT_RETURN_IF_ERROR(driver::checkOptions(options));
-  QOPT_RETURN_IF_ERROR(checkStage(options, stage));
+  QOPT_RETURN_IF_ERROR(driver::checkStage(options, stage));
   QOPT_RETURN_IF_ERROR(driver::refuseParts(options.model, "--emit"));
   CompileSummary summary;
   Compilation compilation(options, summary);

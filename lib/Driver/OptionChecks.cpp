@@ -81,4 +81,41 @@ Status checkStepOptions(const CompileOptions &asked) {
   return checkHostRates(asked);
 }
 
+Status checkBlameOptions(const CompileOptions &options) {
+  if (options.validate.empty() && options.calibrate.empty() &&
+      options.plan.empty())
+    return Status(StatusCode::InvalidArgument,
+                  "--blame is measured on a text, or on inputs of a graph; "
+                  "give them as --validate");
+  if (options.mostDivergence || options.mostPerplexityIncrease ||
+      options.leastSameTop || options.mostError)
+    return Status(StatusCode::InvalidArgument,
+                  "limits of quality are for artifacts, and --blame writes "
+                  "none; leave them out");
+  for (const auto &[option, isGiven] :
+       {std::pair("-o", !options.output.empty()),
+        {"--save-plan", !options.savePlan.empty()},
+        {"--keep", options.keep}})
+    if (isGiven)
+      return Status(StatusCode::InvalidArgument,
+                    std::string("--blame writes nothing; leave out ") + option);
+  return {};
+}
+
+Status checkStage(const CompileOptions &options, Stage stage) {
+  bool gpu = options.target == TargetDevice::Cuda;
+  if (wantsValidation(options))
+    return Status(StatusCode::InvalidArgument,
+                  "--validate and limits of quality are for artifacts, which "
+                  "run; a stage has no use for them, leave them out");
+  if (stage == Stage::Artifact)
+    return Status(
+        StatusCode::InvalidArgument,
+        "an artifact cannot be printed; inspect it with qopt-inspect");
+  if (stage > Stage::Kernels && !gpu)
+    return Status(StatusCode::InvalidArgument,
+                  "the stages gpu, ptx and sass are for the target cuda");
+  return Status();
+}
+
 } // namespace qopt::driver

@@ -15,6 +15,13 @@ Status checkOptions(const CompileOptions &options);
 /// which host.
 Status checkStepOptions(const CompileOptions &asked);
 
+/// Whether --blame has something to measure on, and no option of artifacts.
+Status checkBlameOptions(const CompileOptions &options);
+
+/// Whether a stage is one of the options' target, and they have no option that
+/// is for artifacts alone.
+Status checkStage(const CompileOptions &options, Stage stage);
+
 } // namespace qopt::driver
 
 #endif // QOPT_LIB_DRIVER_OPTIONCHECKS_H

@@ -123,7 +123,7 @@ private:
     auto type = ir::KVCacheType::get(
         context, ownLayers + int64_t(layers.size()), keys.getDimSize(1),
         keys.getDimSize(3), format(layers[0][0]), format(layers[0][1]),
-        pageSize, /*recent=*/0, /*first=*/0);
+        pageSize, /*recent=*/{}, /*first=*/{});
     for (Type state : {Type(ir::BatchType::get(context)), Type(type)})
       (void)encoder.insertArgument(encoder.getNumArguments(), state, {},
                                    encoder.getLoc());

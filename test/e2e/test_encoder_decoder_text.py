@@ -6,9 +6,8 @@ import shutil
 import numpy as np
 import onnxruntime
 import pytest
-from e2e.test_zoo import F32
-
 import qopt
+from e2e.test_zoo import F32
 
 USAGE, NOT_FOUND = 2, 9
 FAMILIES = pytest.mark.parametrize("family", ["t5", "whisper"])

@@ -74,6 +74,7 @@ static Json describeCache(const plan::Plan &plan) {
            {"window", layer->window()},
            {"recent", layer->recent()},
            {"first", layer->first()},
+           {"source", layer->source()},
            {"before_rotary", rotating.count(uint32_t(layers.size())) > 0}});
     }
   return layers;
