@@ -67,13 +67,24 @@ void CacheProbe::add(
   quant::forTasks(threads, int64_t(formats.size()), [&](int64_t number) {
     const quant::CacheFormat &format = formats[size_t(number)];
     std::vector<float> read = readBack(part, format.format, entries);
-    const float *gradient = gradientOf(format.recent.value_or(0));
-    for (int64_t t = format.first.value_or(0); t < entries.tokens; ++t) {
+    int64_t recent = format.recent.value_or(0),
+            first = format.first.value_or(0);
+    std::vector<float> halves;
+    if (recent)
+      halves =
+          readBack(part, quant::floatFormat(quant::ElementType::F16), entries);
+    const float *all = gradientOf(0), *far = gradientOf(recent);
+    for (int64_t t = 0; t < entries.tokens; ++t) {
       double change = 0;
       for (int64_t head = 0; head < entries.heads; ++head) {
         int64_t at = (head * entries.tokens + t) * size;
-        for (int64_t i = at; i < at + size; ++i)
-          change += double(read[size_t(i)] - entries.values[i]) * gradient[i];
+        for (int64_t i = at; i < at + size; ++i) {
+          double byCodes = t < first ? 0 : far[i];
+          change += double(read[size_t(i)] - entries.values[i]) * byCodes;
+          if (recent)
+            change += double(halves[size_t(i)] - entries.values[i]) *
+                      (double(all[i]) - byCodes);
+        }
       }
       sums[size_t(number)] += change * change;
     }

@@ -12,7 +12,7 @@
 //
 // Where the latest positions of a query are read in f16 as well, Δₜ is wrong
 // for queries alone that are so many positions behind t: the gradient is what
-// these give of it. The first positions have no error at all.
+// these give of it. The others, and all at the first positions, read f16.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_CALIBRATE_CACHEPROBE_H
 #define QOPT_LIB_CALIBRATE_CACHEPROBE_H

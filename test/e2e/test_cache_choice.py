@@ -135,6 +135,32 @@ def test_layers_keep_what_was_chosen(tool, stories, work, kept):
     assert slots == 5 * (sum(of_slot) + sum(open_groups))
 
 
+def test_a_latency_is_met_where_layers_keep_positions(tool, stories, work, tmp_path):
+    """Each pair of a layer's keys and values has a price, that of its positions once; the latter are read in f16."""
+    words = ("--calibrate", work / "calib.txt", "--store", work / "store", "--context", 256, *WEIGHTS)
+    words = (
+        *words,
+        "--kv-candidates",
+        "int4,int4,recent=32,int8,recent=64,first=16,f16",
+        "--save-plan",
+        tmp_path / "p.json",
+    )
+    words = (*words, "-o", tmp_path / "m.qopt", "--max-latency")
+    done = tool("qopt-compile", stories, *words, "0.1us", check=False)
+    least = float(done.stderr.split("the fastest plan of these candidates takes ")[1].split(" ms")[0])
+    tool("qopt-compile", stories, *words, f"{2 * least:.5f}ms")
+    caches = json.loads((tmp_path / "p.json").read_text())["caches"]
+    for key, value in zip(caches[::2], caches[1::2], strict=True):
+        assert [key.get(word, 0) for word in ("recent", "first")] == [
+            value.get(word, 0) for word in ("recent", "first")
+        ]
+        times = [
+            {(a["format"], a.get("recent", 0)): a["step_us"] for a in cache["alternatives"]} for cache in (key, value)
+        ]
+        # Codes of 32 positions fewer are unpacked; values leave what positions take to keys.
+        assert times[0]["int4", 32] < times[0]["int4", 0] and times[1]["int4", 32] == times[1]["int4", 0]
+
+
 def test_a_fixed_part_of_a_layer_decides_what_the_other_keeps(tool, stories, work, tmp_path):
     text = ("--calibrate", work / "calib.txt", "--store", work / "store", *WEIGHTS, "--max-memory", "4MB", "--batch", 4)
     fixed = (*text, "--context", 128, "--kv-format", "cache.2.key=int8,recent=32", "-o", tmp_path / "m.qopt")
