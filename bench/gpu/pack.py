@@ -37,7 +37,7 @@ MODELS = {
     "stories-kv-int8": (["--kv", "int8"], 60),
     "stories-kv-int8-int4": (["--kv", "int8,int4"], 60),
     "stories-kv-groups": (["--kv", "int8_g32,f16"], 60),
-    "stories-kv-latest": (["--kv", "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16"], 60),
+    "stories-kv-latest": (["--kv", "int4_asym_g32_zf,int8,recent=32,first=16"], 60),
     "stories-kv-layers": (["--kv", "int8", "--kv-format", "re:^cache.[13].key=int3_asym_g32_zf,recent=32"], 60),
     "stories-int4": (["--weights", "int4", "--kv", "int8"], 60),
     "stories-w8a8": (["--weights", "int8", "--activations", "int8"], 60),
